@@ -1,0 +1,31 @@
+"""Errors a user can act on; each carries the exit code of the command line."""
+
+
+class PqganError(Exception):
+    """What went wrong, where, what was expected and what to do, in one line."""
+
+    exit_code = 1
+
+
+class SettingsError(PqganError):
+    """A value in params.yaml or on the command line that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(PqganError):
+    """Input or a stored artefact that is missing, damaged or not what it claims to be."""
+
+    exit_code = 3
+
+
+class NumericalError(PqganError):
+    """A loss or gradient that is not finite."""
+
+    exit_code = 4
+
+
+class ResourceError(PqganError):
+    """Memory, disk or a device that is not to be had."""
+
+    exit_code = 5

@@ -1,0 +1,269 @@
+"""Settings -> every job of the pipeline, with the address of its result.
+
+An address is `<name>-<digest>`; the digest covers every setting the result depends on and the digests of all it is made
+from, so that two settings never share a path and an old result is found again when a number is changed back.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from pqgan.errors import SettingsError
+from pqgan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One result: what it is called, what it depends on, where it lies."""
+
+    scale: str
+    chapter: str
+    name: str
+    spec: Mapping
+    inputs: Mapping[str, "Job"] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hex digits over chapter, spec and the inputs' digests."""
+        content = {
+            "chapter": self.chapter,
+            "name": self.name,
+            "spec": self.spec,
+            "inputs": {role: job.digest for role, job in self.inputs.items()},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.digest}"
+
+    @property
+    def root(self) -> str:
+        return f"data/prepared/{self.scale}" if self.chapter == "data" else f"results/{self.scale}/{self.chapter}"
+
+    @property
+    def path(self) -> str:
+        """Folder of the result, from the repository's root."""
+        return f"{self.root}/{self.id}"
+
+
+def _plain(*sections: BaseModel | None, **values) -> dict:
+    """Settings as JSON values; sections by class name, so that equal fields of two sections do not meet."""
+    plain = {type(section).__name__: section.model_dump(mode="json") for section in sections if section is not None}
+    return {**plain, **values}
+
+
+class Plan:
+    """All jobs of one scale, by chapter and name.
+
+    Raises:
+        SettingsError: from `job`, for a chapter or name that is not planned.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self._jobs: dict[str, dict[str, Job]] = {}
+        self._data()
+        self._tokenizers()
+        self._selections()
+        self._finetunes()
+        self._adaptations()
+        self._ldms()
+        self._benches()
+
+    def _add(self, chapter: str, name: str, spec: Mapping, **inputs: Job) -> Job:
+        job = Job(self.settings.name, chapter, name, spec, inputs)
+        self._jobs.setdefault(chapter, {})[name] = job
+        return job
+
+    def chapter(self, chapter: str) -> dict[str, Job]:
+        """Jobs of a chapter by name, in the order of params.yaml."""
+        return self._jobs.get(chapter, {})
+
+    def job(self, chapter: str, name: str) -> Job:
+        jobs = self.chapter(chapter)
+        if name not in jobs:
+            known = ", ".join(list(jobs)[:12]) + (", ..." if len(jobs) > 12 else "")
+            raise SettingsError(
+                f"{chapter}: got {name!r}, which scale {self.settings.name!r} does not plan; allowed: {known or 'nothing'}"
+            )
+        return jobs[name]
+
+    def all(self) -> list[Job]:
+        return [job for jobs in self._jobs.values() for job in jobs.values()]
+
+    def tokenizer_path(self, reference: str) -> str:
+        """Folder of the tokenizer that a latent of the LDM chapter names."""
+        job = self._tokenizer(reference)
+        return f"{job.path}/vae" if job.chapter == "backbone" else job.path
+
+    def _tokenizer(self, reference: str) -> Job:
+        if reference == "backbone-vae":
+            return self.job("backbone", "backbone")
+        if reference.startswith("selected-"):
+            return self.job("select", f"f{reference.removeprefix('selected-')}")
+        return self.job("tokenizer", reference)
+
+    def _data(self) -> None:
+        scale, reading = self.settings.scale, self.settings.reading
+        for name, source in scale.data.sets.items():
+            spec = _plain(source, version=scale.data.version, geometry=reading.data.geometry, seed=scale.seed)
+            self._add("data", name, spec)
+
+    def _evaluation_spec(self) -> dict:
+        scale, reading = self.settings.scale, self.settings.reading
+        section = scale.evaluation
+        return _plain(
+            reading.metrics,
+            section.features,
+            version=section.version,
+            batch=section.batch,
+            showcase=section.showcase,
+            geometry=reading.data.geometry,
+        )
+
+    def _training_spec(self, training, **values) -> dict:
+        scale, reading = self.settings.scale, self.settings.reading
+        features = scale.evaluation.features
+        return _plain(
+            training,
+            reading.data,
+            reading.training,
+            scale.tokenizer.discriminator,
+            perceptual=[features.weights, features.seed, features.perceptual],
+            seed=scale.seed,
+            **values,
+        )
+
+    def _tokenizers(self) -> None:
+        scale = self.settings.scale
+        section = scale.tokenizer
+        for name, config in section.configs().items():
+            spec = self._training_spec(
+                section.training,
+                version=section.version,
+                config=config.model_dump(mode="json"),
+                trunk=section.trunks[config.F].model_dump(mode="json"),
+            )
+            model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
+            sets = {"val": scale.evaluation.data, **scale.evaluation.transfer}
+            self._evaluate(name, model, sets)
+
+    def _evaluate(self, name: str, model: Job, sets: Mapping[str, str]) -> Job:
+        inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
+        return self._add("evaluate", name, self._evaluation_spec(), model=model, **inputs)
+
+    def _selections(self) -> None:
+        selection = self.settings.scale.selection
+        for factor in selection.factors:
+            configs = self.settings.scale.tokenizer.configs()
+            if selection.mode == "named":
+                names = [self.settings.reading.best[factor]]
+            else:
+                names = [name for name, config in configs.items() if config.kind == "pq" and config.F == factor]
+            inputs = {f"model-{name}": self.job("tokenizer", name) for name in names}
+            # a named choice waits for no evaluation, so that fine-tuning can start as soon as its model is there
+            if selection.mode == "measured":
+                inputs |= {f"metrics-{name}": self.job("evaluate", name) for name in names}
+            spec = {"mode": selection.mode, "metric": selection.metric if selection.mode == "measured" else None}
+            self._add("select", f"f{factor}", spec, **inputs)
+
+    def _finetunes(self) -> None:
+        scale, reading = self.settings.scale, self.settings.reading
+        section = scale.finetune
+        for factor in scale.selection.factors:
+            spec = self._training_spec(
+                section.training,
+                version=section.version,
+                tokenizer_version=scale.tokenizer.version,
+                batch=section.batch,
+                finetune=reading.finetune.model_dump(mode="json"),
+            )
+            name = f"f{factor}"
+            selected = self.job("select", name)
+            model = self._add("finetune", name, spec, model=selected, data=self.job("data", section.data))
+            self._evaluate(f"finetuned-{name}", model, {"val": scale.evaluation.finetune_data})
+            # the same images through the tokenizer before fine-tuning: what fine-tuning is worth
+            self._evaluate(f"selected-{name}", selected, {"val": scale.evaluation.finetune_data})
+
+    def _adaptations(self) -> None:
+        scale, reading = self.settings.scale, self.settings.reading
+        section = scale.adapt
+        backbone = self._add("backbone", "backbone", _plain(section.backbone, version=section.version, seed=scale.seed))
+        data = self.job("data", section.data)
+        adaptation = reading.adaptation.model_dump(mode="json")
+        sampling = {key: adaptation.pop(key) for key in ("guidance", "sampler_steps")}
+        shared = {
+            "version": section.version,
+            "adaptation": adaptation,
+            "geometry": reading.data.geometry,
+            "seed": scale.seed,
+            "log_every": section.log_every,
+        }
+        self._speed("SDv2.1", scale.speed.baseline_size, backbone=backbone)
+        for name, variant in section.variants.items():
+            tokenizer = self.job("finetune", f"f{variant.F}")
+            first = self._add(
+                "adapt",
+                f"{name}-stage1",
+                {**shared, **_plain(variant.stage1)},
+                unet=backbone,
+                backbone=backbone,
+                tokenizer=tokenizer,
+                data=data,
+            )
+            phases = [phase.model_dump(mode="json") for phase in variant.stage2]
+            second = self._add(
+                "adapt",
+                f"{name}-stage2",
+                {**shared, "phases": phases},
+                unet=first,
+                backbone=backbone,
+                tokenizer=tokenizer,
+                data=data,
+            )
+            generator = {"unet": second, "backbone": backbone, "tokenizer": tokenizer}
+            spec = {"prompts": section.prompts, "size": variant.sample_size, "seed": scale.seed, **sampling}
+            self._add("samples", name, {**spec, "version": section.version}, **generator)
+            self._speed(name, variant.sample_size, **generator)
+
+    def _speed(self, name: str, size: int, **generator: Job) -> None:
+        scale, reading = self.settings.scale, self.settings.reading
+        spec = _plain(scale.speed, reading.speed, size=size, guidance=reading.adaptation.guidance)
+        self._add("speed", name, spec, **generator)
+
+    def _ldms(self) -> None:
+        scale, reading = self.settings.scale, self.settings.reading
+        section = scale.ldm
+        own = section.model_dump(mode="json", exclude={"latents", "data", "reference", "sample_batch", "grid"})
+        features = scale.evaluation.features.model_dump(mode="json")
+        for name, latent in section.latents.items():
+            tokenizer = self._tokenizer(latent.tokenizer)
+            spec = {
+                "ldm": own,
+                "latent": reading.adaptation.latent,
+                "geometry": reading.data.geometry,
+                "seed": scale.seed,
+            }
+            model = self._add("ldm", name, spec, tokenizer=tokenizer, data=self.job("data", section.data))
+            spec = _plain(
+                reading.generation,
+                method=latent.method,
+                batch=section.sample_batch,
+                grid=section.grid,
+                fid=[reading.metrics.fid, features["weights"], features["seed"], features["fid_input"]],
+                version=scale.evaluation.version,
+                seed=scale.seed,
+            )
+            reference = self.job("data", section.reference)
+            self._add("generation", name, spec, model=model, tokenizer=tokenizer, reference=reference)
+
+    def _benches(self) -> None:
+        scale = self.settings.scale
+        trunk = scale.tokenizer.trunks[scale.matching.F].model_dump(mode="json")
+        self._add("matching", "matching", _plain(scale.matching, trunk=trunk, seed=scale.seed))

@@ -1,0 +1,71 @@
+"""Where a result comes from: settings, code, packages, machine, time and memory."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pqgan.plan import Job
+
+PACKAGES = ("pqgan", "torch", "torchvision", "lightning-fabric", "diffusers", "transformers", "lpips", "numpy", "pillow")
+
+_started = time.time()
+
+
+def _git(*arguments: str) -> str | None:
+    here = Path(__file__).parent
+    result = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _device() -> dict[str, Any]:
+    """The accelerator where torch is loaded and sees one, else the processor; never loads torch itself."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return {
+            "device": torch.cuda.get_device_name(),
+            "peak_memory_bytes": torch.cuda.max_memory_allocated(),
+            "peak_memory_of": "accelerator, allocated",
+        }
+    threads = torch.get_num_threads() if torch is not None else 1
+    return {
+        "device": f"cpu ({platform.machine()}, {threads} of {os.cpu_count()} threads)",
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_of": "process, resident",
+    }
+
+
+def provenance(job: Job) -> dict[str, Any]:
+    """The provenance of a result that this process has just made.
+
+    Args:
+        job: the plan's job; its spec, digest and inputs are recorded.
+    """
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "job": {"chapter": job.chapter, "name": job.name, "scale": job.scale, "digest": job.digest},
+        "settings": dict(job.spec),
+        "inputs": {role: other.path for role, other in job.inputs.items()},
+        "git": {"revision": _git("rev-parse", "HEAD"), "modified": bool(status)},
+        "packages": _versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - _started, 2),
+        "command": " ".join(["pqgan", *sys.argv[1:]]),
+        **_device(),
+    }

@@ -1,0 +1,27 @@
+"""Randomness as a function of (seed, step, stream): nothing to save, nothing that depends on worker counts."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+def seed_at(seed: int, step: int, stream: str) -> int:
+    """A 63-bit seed, independent between steps and streams."""
+    digest = hashlib.sha256(f"{seed}/{step}/{stream}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def rng_at(seed: int, step: int, stream: str) -> np.random.Generator:
+    """A fresh numpy generator for one stream (crops, order, ...) of one step."""
+    return np.random.default_rng(seed_at(seed, step, stream))
+
+
+def generator_at(seed: int, step: int, stream: str, device: "torch.device | str" = "cpu") -> "torch.Generator":
+    """A fresh torch generator for one stream (noise, timesteps, initial weights, ...) of one step."""
+    import torch  # data preparation draws its crops from rng_at and must not pay for torch
+
+    return torch.Generator(device=device).manual_seed(seed_at(seed, step, stream))

@@ -1,0 +1,84 @@
+"""metrics.json: what was measured, how, on how many images, through which networks. Tables and figures read nothing else."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pqgan.errors import DataError
+from pqgan.storage.atomic import write_text
+
+
+class Measurement(BaseModel):
+    """One number and what it means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True, ser_json_inf_nan="strings")
+
+    metric: str
+    """psnr, lpips, rfid, cmmd, H_n, P_n, dead_codes, gfid, overhead, images_per_second, memory, ..."""
+    value: float
+    unit: str = ""
+    n: int
+    """Images, samples or repeats behind the value."""
+    protocol: str
+    """How it was computed, in words a reader of the table understands."""
+    network: str | None = None
+    """Feature network with its weights; None where the metric has none."""
+    on: str | None = None
+    """Set it was measured on: val, FFHQ, LSUN, ...; None where there is none."""
+    headline: bool = True
+    """Whether tables show it; False for the other reading of the same metric."""
+    conditions: dict[str, Any] = {}
+    """Anything else that varies inside one record: d, S, K, batch, resolution, ..."""
+
+
+class Record(BaseModel):
+    """A metrics.json file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    kind: Literal["reconstruction", "generation", "matching", "speed"]
+    name: str
+    """Of the job: f8-d128-S64-K512, PQSD-Quick, ..."""
+    scale: str
+    subject: dict[str, Any]
+    """What was measured: the tokenizer's or generator's settings (kind, F, d, S, K, method, resolution, ...)."""
+    sets: dict[str, str] = {}
+    """Set by role -> name of the prepared set that played it."""
+    measurements: list[Measurement]
+    provenance: dict[str, Any]
+
+    def get(self, metric: str, on: str | None = None) -> Measurement | None:
+        """The headline measurement of a metric, or None."""
+        for item in self.measurements:
+            if item.metric == metric and item.headline and (on is None or item.on == on):
+                return item
+        return None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write `metrics.json` into a folder."""
+    write_text(Path(folder) / "metrics.json", record.model_dump_json(indent=1) + "\n")
+
+
+def read_record(folder: Path | str) -> Record:
+    """Read the metrics.json of a result folder.
+
+    Raises:
+        DataError: it is missing or not a record.
+    """
+    path = Path(folder) / "metrics.json"
+    try:
+        return Record.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the folder of an evaluation, made by its rule") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}: {key}: {first['msg']}; expected a record of schema 1; delete the folder") from None
+
+
+def read_records(folders: Iterable[Path | str]) -> list[Record]:
+    return [read_record(folder) for folder in folders]

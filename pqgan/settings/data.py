@@ -1,0 +1,75 @@
+"""Data sets: where images come from and how a prepared set is cut from them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Count, PositiveFloat, PositiveInt, Section
+
+
+class WheelPhotos(Section):
+    """Crops of the photographs that ship inside the scikit-image and scikit-learn wheels."""
+
+    source: Literal["wheel_photos"]
+    photos: dict[str, str]
+    """File name without suffix -> caption. The photograph is also the class of its crops."""
+    crops: PositiveInt
+    """Images in the set, shared evenly among the photographs."""
+    size: PositiveInt
+    """Side of a crop in pixels."""
+    zoom: tuple[PositiveFloat, PositiveFloat]
+    """Range of the side cut from the photograph, as a multiple of size, before it is resized to size."""
+
+
+class CaptionTable(Section):
+    """A table of captions beside a folder of images, as Unsplash ships it."""
+
+    table: str
+    """Glob below the data root, tab-separated."""
+    id_column: str
+    """Column that holds the image's file name without suffix."""
+    caption_columns: tuple[str, ...]
+    """First non-empty one is the caption."""
+
+
+class ImageFolder(Section):
+    """A folder of images below the data root (PQGAN_DATA_DIR, else data/raw)."""
+
+    source: Literal["folder"]
+    path: str
+    """Below the data root."""
+    classes: bool = False
+    """Whether the sub-folders are classes."""
+    size: PositiveInt
+    """Shortest side (geometry crop) or both sides (geometry squash) of the stored images, pixels."""
+    first: Count = 0
+    """Index of the first image, in order of path."""
+    count: PositiveInt | None = None
+    """How many images from there; all where not given."""
+    captions: CaptionTable | None = None
+
+
+Source = Annotated[WheelPhotos | ImageFolder, Field(discriminator="source")]
+
+
+class DataSection(Section):
+    """Every prepared set of a scale, by name."""
+
+    version: PositiveInt
+    """Bumped by hand when code that changes the prepared sets changes."""
+    sets: dict[str, Source]
+    disjoint: tuple[tuple[str, str], ...] = ()
+    """Pairs of sets that may share no photograph."""
+
+    @model_validator(mode="after")
+    def _disjoint_sets_share_no_photo(self) -> "DataSection":
+        for left, right in self.disjoint:
+            for name in (left, right):
+                if name not in self.sets:
+                    raise ValueError(f"disjoint names {name!r}; allowed: {', '.join(self.sets)}")
+            photos = [set(getattr(self.sets[name], "photos", ())) for name in (left, right)]
+            if shared := photos[0] & photos[1]:
+                raise ValueError(
+                    f"sets {left!r} and {right!r} share {', '.join(sorted(shared))}; allowed: no photograph in both"
+                )
+        return self

@@ -1,0 +1,122 @@
+"""The open points of the paper (docs/readings.md), as parameters with a named set of values each.
+
+They are grouped by what they change, so that a different way to score does not retrain anything.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import PositiveFloat, PositiveInt, Section, Share
+
+
+class DataReading(Section):
+    """How raw images become training and evaluation images."""
+
+    normalisation: Literal["minus_one_one", "imagenet"]
+    """Point 4. Range the networks see; images in the code stay in [-1, 1] either way."""
+    geometry: Literal["crop", "squash"]
+    """Point 4. crop: shortest side to size, random crop in training, centre crop in evaluation; squash: both sides to size."""
+
+
+class TrainingReading(Section):
+    """How a tokenizer is trained."""
+
+    scale_lr: bool
+    """Point 2. True multiplies the learning rate by the total batch, as taming-transformers does."""
+    step_counts: Literal["generator", "generator_and_discriminator"]
+    """Point 3. What one of the paper's training steps is; the second halves the generator updates."""
+    codebook_init: Literal["uniform", "normal"]
+    """Point 5. uniform(-1/K, 1/K) or normal(0, 1)."""
+    discriminator_start: PositiveInt
+    """Point 6. First generator update, counted from 1, at which the discriminator plays."""
+    discriminator_weight: PositiveFloat
+    """Point 6. Factor on the adaptive weight."""
+    beta: PositiveFloat
+    """Point 7. Factor on the term that beta_on names; the other term has factor 1."""
+    beta_on: Literal["codebook", "commitment"]
+    """Point 7. Eq. 1 puts it on the codebook term."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    """Point 8. Networks; the quantiser is always fp32."""
+    total_batch: PositiveInt
+    """Point 9. Images a generator update, over all devices."""
+
+
+class MetricsReading(Section):
+    """Which of the published ways to compute a metric is the headline."""
+
+    psnr: Literal["mean", "pooled"]
+    """Point 11. Mean over images of the per-image PSNR, or one PSNR of the pooled squared error."""
+    lpips: Literal["alex", "vgg", "squeeze"]
+    """Point 12. Backbone of the headline LPIPS."""
+    fid: Literal["clean-fid", "torchmetrics"]
+    """Point 13. Resize before InceptionV3: antialiased bicubic on uint8, or bilinear without antialias."""
+    cmmd_antialias: bool
+    """Point 14. Whether the bicubic resize before CLIP is antialiased."""
+    usage: Literal["mean_over_subspaces", "concatenated"]
+    """Point 15. H_n and P_n over S codebooks."""
+
+
+class AdaptationReading(Section):
+    """How Stable Diffusion is moved to the new latents."""
+
+    stage1_resolution: PositiveInt
+    """Point 16. 384 (Table 4) or 512 (appendix A.2)."""
+    widening: Literal["tile_variance", "tile"]
+    """Point 20. Whether tiled conv_in weights are scaled by sqrt(4/d) to keep the variance of their response."""
+    latent: Literal["z_q", "z_e"]
+    """Point 21. What is diffused; decoding re-quantises either."""
+    caption_dropout: Share
+    """Point 22. Share of captions replaced by the empty one."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)]
+    """Point 22."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Point 22."""
+    guidance: Annotated[float, Field(ge=1)]
+    """Point 22. Classifier-free guidance of the text-to-image samples."""
+    sampler_steps: PositiveInt
+    """Point 22. DDIM steps of the text-to-image samples."""
+
+
+class GenerationReading(Section):
+    """How a class-conditional latent diffusion model is sampled and scored (point 26)."""
+
+    sampler_steps: PositiveInt
+    """DDIM steps."""
+    eta: Share
+    """DDIM noise: 0 deterministic, 1 as much as DDPM."""
+    samples: PositiveInt
+    """Samples that gFID is computed from."""
+
+
+class SpeedReading(Section):
+    """How generation speed is measured (point 23)."""
+
+    batch: PositiveInt
+    steps: PositiveInt
+    decode: bool
+    """Whether decoding is part of the time of a sample."""
+
+
+class FinetuneReading(Section):
+    """Fine-tuning at high resolution (point 28)."""
+
+    discriminator: Literal["resumed", "fresh"]
+    discriminator_start: PositiveInt
+    """Generator update at which the discriminator plays."""
+
+
+class Reading(Section):
+    """One complete set of answers to what the paper leaves open."""
+
+    data: DataReading
+    training: TrainingReading
+    finetune: FinetuneReading
+    metrics: MetricsReading
+    adaptation: AdaptationReading
+    generation: GenerationReading
+    speed: SpeedReading
+    best: dict[PositiveInt, str]
+    """Point 1. The best configuration of each downsampling factor F, by name."""
+    best_alternatives: dict[PositiveInt, str]
+    """Point 1. Configurations the paper calls best in another place."""

@@ -1,0 +1,190 @@
+"""Tokenizers: the sweep, its baselines, the trunk, the training, the selection and the fine-tuning."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .base import PositiveFloat, PositiveInt, Section
+
+Factor = Literal[4, 8, 16, 32]
+
+
+class PQConfig(Section):
+    """A point of the sweep (section 4.2): S=1 is VQ, S=d is scalar quantisation."""
+
+    kind: Literal["pq"] = "pq"
+    F: Factor
+    """Downsampling factor."""
+    d: PositiveInt
+    """Latent channels."""
+    S: PositiveInt
+    """Subspaces."""
+    K: Annotated[int, Field(ge=2, strict=True)]
+    """Codewords per subspace."""
+
+    @model_validator(mode="after")
+    def _subspaces_divide(self) -> "PQConfig":
+        if self.d % self.S:
+            allowed = [s for s in range(1, self.d + 1) if self.d % s == 0]
+            raise ValueError(f"S={self.S} does not divide d={self.d}; allowed S: {', '.join(map(str, allowed))}")
+        return self
+
+    @property
+    def name(self) -> str:
+        return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
+
+
+class KLConfig(Section):
+    """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
+
+    kind: Literal["kl"]
+    F: Factor
+    d: PositiveInt
+    kl_weight: PositiveFloat = 1e-6
+
+    @property
+    def name(self) -> str:
+        return f"kl-f{self.F}-d{self.d}"
+
+
+class VQGANConfig(Section):
+    """A plain VQGAN (diffusers VQModel) on the same trunk."""
+
+    kind: Literal["vqgan"]
+    F: Factor
+    d: PositiveInt
+    K: Annotated[int, Field(ge=2, strict=True)]
+
+    @property
+    def name(self) -> str:
+        return f"vqgan-f{self.F}-d{self.d}-K{self.K}"
+
+
+TokenizerConfig = Annotated[PQConfig | KLConfig | VQGANConfig, Field(discriminator="kind")]
+
+
+class Grid(Section):
+    """A grid of section 4.2; S is a number or a fraction of d, those that do not divide are left out, duplicates kept once."""
+
+    F: tuple[Factor, ...]
+    d: tuple[PositiveInt, ...]
+    S: tuple[PositiveInt | Annotated[str, Field(pattern=r"^d(/[1-9]\d*)?$")], ...]
+    """Numbers, "d" or "d/8"."""
+    K: tuple[Annotated[int, Field(ge=2, strict=True)], ...]
+
+    def configs(self) -> Iterator[PQConfig]:
+        for F, d, s, K in product(self.F, self.d, self.S, self.K):
+            if isinstance(s, str):
+                divisor = int(s.partition("/")[2] or 1)
+                if d % divisor:
+                    continue
+                s = d // divisor
+            if d % s == 0:
+                yield PQConfig(F=F, d=d, S=s, K=K)
+
+
+class Trunk(Section):
+    """Encoder and decoder without the quantiser (reading 10); diffusers' Encoder and Decoder."""
+
+    channels: PositiveInt
+    """Channels of the first level."""
+    multipliers: tuple[PositiveInt, ...]
+    """Channel multiplier of each level; each level but the last halves the resolution. Attention sits on the last."""
+    res_blocks: PositiveInt
+    z_channels: PositiveInt
+    """Channels between trunk and quantiser projection."""
+    norm_groups: PositiveInt
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> "Trunk":
+        for multiplier in self.multipliers:
+            if self.channels * multiplier % self.norm_groups:
+                raise ValueError(
+                    f"norm_groups={self.norm_groups} does not divide {self.channels} x {multiplier} channels; "
+                    "allowed: a divisor of every level's channels"
+                )
+        return self
+
+    @property
+    def factor(self) -> int:
+        return 2 ** (len(self.multipliers) - 1)
+
+
+class Discriminator(Section):
+    """PatchGAN (pix2pix), as VQGAN uses it."""
+
+    channels: PositiveInt
+    layers: PositiveInt
+
+
+class Training(Section):
+    """One tokenizer training; what the paper leaves open is in the reading."""
+
+    steps: PositiveInt
+    """In the unit that the reading's step_counts names."""
+    resolution: PositiveInt
+    """Side of a training crop, pixels."""
+    learning_rate: PositiveFloat
+    betas: tuple[float, float] = (0.5, 0.9)
+    perceptual_weight: Annotated[float, Field(ge=0)] = 1.0
+    scaling_images: PositiveInt
+    """Training images the latent scaling factor is measured on, after training (reading 21)."""
+    log_every: PositiveInt
+    """Steps between two lines of train.jsonl."""
+
+
+class Selection(Section):
+    """Which tokenizer of each factor goes on to fine-tuning and generation."""
+
+    mode: Literal["measured", "named"]
+    """measured: best by metric on the validation set; named: as the reading's best says."""
+    metric: Literal["psnr", "lpips", "rfid", "cmmd"]
+    factors: tuple[Factor, ...]
+
+
+class TokenizerSection(Section):
+    """The sweep and everything all its trainings share."""
+
+    version: PositiveInt
+    """Bumped by hand when code that changes a training's result changes."""
+    data: str
+    """Name of the training set."""
+    trunks: dict[Factor, Trunk]
+    discriminator: Discriminator
+    training: Training
+    grid: Grid | None = None
+    sweep: tuple[PQConfig, ...]
+    """Configurations besides the grid's."""
+    baselines: tuple[TokenizerConfig, ...]
+
+    @model_validator(mode="after")
+    def _trunks_fit(self) -> "TokenizerSection":
+        for factor, trunk in self.trunks.items():
+            if trunk.factor != factor:
+                raise ValueError(
+                    f"trunks.{factor} has {len(trunk.multipliers)} levels, which downsample by {trunk.factor}; "
+                    f"allowed: {factor.bit_length()} multipliers"
+                )
+        for config in self.configs().values():
+            if config.F not in self.trunks:
+                raise ValueError(f"{config.name} has no trunk; allowed F: {', '.join(map(str, self.trunks))}")
+        return self
+
+    def configs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
+        """Every configuration to train, by name, each once."""
+        gridded = self.grid.configs() if self.grid else ()
+        return {config.name: config for config in (*gridded, *self.sweep, *self.baselines)}
+
+
+class FinetuneSection(Section):
+    """The 768 px chapter: the selected tokenizers at a higher resolution."""
+
+    version: PositiveInt
+    data: str
+    batch: PositiveInt
+    """Images an update, over all devices."""
+    training: Training
+
+
