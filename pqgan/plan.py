@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -88,10 +87,9 @@ class Plan:
     def job(self, chapter: str, name: str) -> Job:
         jobs = self.chapter(chapter)
         if name not in jobs:
-            known = ", ".join(list(jobs)[:12]) + (", ..." if len(jobs) > 12 else "")
-            raise SettingsError(
-                f"{chapter}: got {name!r}, which scale {self.settings.name!r} does not plan; allowed: {known or 'nothing'}"
-            )
+            known = (", ".join(list(jobs)[:12]) + (", ..." if len(jobs) > 12 else "")) or "nothing"
+            scale = self.settings.name
+            raise SettingsError(f"{chapter}: got {name!r}, which scale {scale!r} does not plan; allowed: {known}")
         return jobs[name]
 
     def all(self) -> list[Job]:
@@ -165,7 +163,7 @@ class Plan:
             if selection.mode == "named":
                 names = [self.settings.reading.best[factor]]
             else:
-                names = [name for name, config in configs.items() if config.kind == "pq" and config.F == factor]
+                names = [name for name, config in configs.items() if config.kind == "pq" and factor == config.F]
             inputs = {f"model-{name}": self.job("tokenizer", name) for name in names}
             # a named choice waits for no evaluation, so that fine-tuning can start as soon as its model is there
             if selection.mode == "measured":

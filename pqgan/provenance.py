@@ -13,7 +13,17 @@ from typing import Any
 
 from pqgan.plan import Job
 
-PACKAGES = ("pqgan", "torch", "torchvision", "lightning-fabric", "diffusers", "transformers", "lpips", "numpy", "pillow")
+PACKAGES = (
+    "pqgan",
+    "torch",
+    "torchvision",
+    "lightning-fabric",
+    "diffusers",
+    "transformers",
+    "lpips",
+    "numpy",
+    "pillow",
+)
 
 _started = time.time()
 

@@ -1,4 +1,4 @@
-"""metrics.json: what was measured, how, on how many images, through which networks. Tables and figures read nothing else."""
+"""metrics.json: what was measured, how, on how many images, through which networks. Tables read nothing else."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -16,7 +16,7 @@ class DataReading(Section):
     normalisation: Literal["minus_one_one", "imagenet"]
     """Point 4. Range the networks see; images in the code stay in [-1, 1] either way."""
     geometry: Literal["crop", "squash"]
-    """Point 4. crop: shortest side to size, random crop in training, centre crop in evaluation; squash: both sides to size."""
+    """Point 4. crop: shortest side to size, random crop to train, centre crop to evaluate; squash: both sides."""
 
 
 class TrainingReading(Section):

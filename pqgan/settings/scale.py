@@ -1,8 +1,8 @@
 """One scale of the pipeline, and the whole of params.yaml."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Count, PositiveInt, Section
 from .data import DataSection
@@ -35,7 +35,7 @@ class Scale(Section):
     seed: Count
     reading: str
     """Name of an entry of readings."""
-    overrides: dict = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
     """Values of the reading that this scale changes; same shape as an entry of readings."""
     hardware: Hardware
     data: DataSection
@@ -67,7 +67,10 @@ class Scale(Section):
         for name, variant in self.adapt.variants.items():
             if variant.F not in factors:
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
-        known = [f"selected-{factor}" for factor in self.selection.factors] + ["backbone-vae", *self.tokenizer.configs()]
+        known = [f"selected-{factor}" for factor in self.selection.factors] + [
+            "backbone-vae",
+            *self.tokenizer.configs(),
+        ]
         for name, latent in self.ldm.latents.items():
             if latent.tokenizer not in known:
                 raise ValueError(
@@ -108,7 +111,7 @@ class Settings(Section):
             configs = self.scale.tokenizer.configs()
             for factor in self.scale.selection.factors:
                 best = self.reading.best.get(factor)
-                if not isinstance(configs.get(best), PQConfig) or configs[best].F != factor:
+                if not isinstance(configs.get(best), PQConfig) or factor != configs[best].F:
                     raise ValueError(
                         f"reading.best.{factor} is {best!r}; allowed: a configuration of the sweep with F={factor}"
                     )

@@ -66,7 +66,7 @@ TokenizerConfig = Annotated[PQConfig | KLConfig | VQGANConfig, Field(discriminat
 
 
 class Grid(Section):
-    """A grid of section 4.2; S is a number or a fraction of d, those that do not divide are left out, duplicates kept once."""
+    """A grid of section 4.2; S is a number or a fraction of d; what does not divide is left out."""
 
     F: tuple[Factor, ...]
     d: tuple[PositiveInt, ...]
@@ -186,5 +186,3 @@ class FinetuneSection(Section):
     batch: PositiveInt
     """Images an update, over all devices."""
     training: Training
-
-

@@ -35,7 +35,9 @@ def write_bytes(path: Path | str, content: bytes) -> None:
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise ResourceError(f"{path}: cannot be written: {error.strerror}; free space or change the folder") from None
+            raise ResourceError(
+                f"{path}: cannot be written: {error.strerror}; free space or change the folder"
+            ) from None
         raise
 
 

@@ -1,0 +1,38 @@
+# make smoke: the whole pipeline on real photographs, two CPU cores, no network; make test: the tests.
+# Both create the environment in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export HF_HUB_OFFLINE ?= 1
+export DVC_NO_ANALYTICS = 1
+
+.PHONY: smoke test lint format clean
+
+smoke: .venv/installed
+	snakemake --cores all --show-failed-logs
+	pqgan times --benchmarks benchmarks
+
+test: .venv/installed lint
+	OMP_NUM_THREADS=1 pytest -n 2 --durations=10
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	lint-imports
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+format: .venv/installed
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("make: Python %d.%d; expected 3.11 or newer: make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .snakemake data/prepared results reports logs benchmarks

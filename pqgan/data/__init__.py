@@ -1,0 +1,1 @@
+"""Raw images -> prepared sets -> batches. Everything but `batches` starts without torch."""

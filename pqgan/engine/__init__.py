@@ -1,0 +1,1 @@
+"""What every training shares: the device, the one loop, the guard."""

@@ -1,0 +1,1 @@
+"""What is measured: reconstruction, generation, speed and the cost of matching."""

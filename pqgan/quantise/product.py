@@ -1,0 +1,91 @@
+"""Product quantisation of latents: the paper's idea, in one layer.
+
+A latent vector of d channels is cut into S sub-vectors of d/S channels, and each is replaced by the nearest of the K
+codewords of its own codebook. S=1 is the vector quantisation of VQ-VAE and VQGAN; S=d quantises each channel alone.
+S codebooks of K words make K^S combinations, at the cost of storing S*K short words (section 3).
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from .matching import nearest_codes
+
+
+class Quantised(NamedTuple):
+    """What the layer returns."""
+
+    z_q: Tensor
+    """(B, d, h, w); its gradient passes straight through to z_e."""
+    codes: Tensor
+    """(B, S, h, w) int64."""
+    loss: Tensor
+    """Scalar: codebook and commitment term of eq. 1."""
+
+
+class ProductQuantiser(nn.Module):
+    """S codebooks side by side.
+
+    Args:
+        d: latent channels.
+        S: subspaces; divides d.
+        K: codewords per subspace.
+        init: uniform(-1/K, 1/K), or normal(0, 1) (reading 5).
+        beta: factor of the term that beta_on names; the other has factor 1 (reading 7).
+        beta_on: the codebook term, as eq. 1 has it, or the commitment term, as VQ-VAE has it.
+
+    Raises:
+        ValueError: S does not divide d.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        S: int,
+        K: int,
+        init: Literal["uniform", "normal"] = "uniform",
+        beta: float = 0.25,
+        beta_on: Literal["codebook", "commitment"] = "codebook",
+    ):
+        super().__init__()
+        if d % S:
+            raise ValueError(f"ProductQuantiser: S={S} does not divide d={d}")
+        self.d, self.S, self.K = d, S, K
+        self.beta, self.beta_on = beta, beta_on
+        self.codebooks = nn.Parameter(torch.empty(S, K, d // S))
+        if init == "uniform":
+            nn.init.uniform_(self.codebooks, -1 / K, 1 / K)
+        else:
+            nn.init.normal_(self.codebooks)
+
+    def forward(self, z_e: Tensor) -> Quantised:
+        """Quantise z_e (B, d, h, w); always in fp32, because rounding moves codes."""
+        with torch.autocast(z_e.device.type, enabled=False):
+            z_e = z_e.float()
+            codes = self.encode(z_e)  # (B, S, h, w)
+            z_q = self.decode(codes)  # (B, d, h, w)
+            codebook_term = (z_q - z_e.detach()).square().mean()
+            commitment_term = (z_q.detach() - z_e).square().mean()
+            if self.beta_on == "codebook":
+                loss = self.beta * codebook_term + commitment_term
+            else:
+                loss = codebook_term + self.beta * commitment_term
+            return Quantised(z_e + (z_q - z_e).detach(), codes, loss)
+
+    def encode(self, z_e: Tensor) -> Tensor:
+        """Codes (B, S, h, w) int64 of latents (B, d, h, w)."""
+        B, _, h, w = z_e.shape
+        sub_vectors = rearrange(z_e, "B (S c) h w -> (B h w) S c", S=self.S)
+        codes = nearest_codes(sub_vectors, self.codebooks)  # (B h w, S)
+        return rearrange(codes, "(B h w) S -> B S h w", B=B, h=h, w=w)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codewords (B, d, h, w) of codes (B, S, h, w)."""
+        subspace = torch.arange(self.S, device=codes.device)[:, None, None]
+        words = self.codebooks[subspace, codes.long()]  # (B, S, h, w, d/S)
+        return rearrange(words, "B S h w c -> B (S c) h w")
+
+    def extra_repr(self) -> str:
+        return f"d={self.d}, S={self.S}, K={self.K}"

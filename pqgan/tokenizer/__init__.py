@@ -1,0 +1,1 @@
+"""Tokenizers: the product-quantised autoencoder, its baselines, and how they are trained."""

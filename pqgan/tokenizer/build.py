@@ -1,0 +1,55 @@
+"""Settings of a tokenizer -> the diffusers model, with seeded weights."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from pqgan.randomness import seed_at
+from pqgan.settings import KLConfig, PQConfig, Reading, VQGANConfig
+from pqgan.settings.tokenizer import Trunk
+
+from .model import PQModel, trunk_blocks
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, VQModel
+
+
+def build(
+    config: PQConfig | KLConfig | VQGANConfig, trunk: Trunk, reading: Reading, seed: int
+) -> "PQModel | AutoencoderKL | VQModel":
+    """A freshly initialised tokenizer; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_at(seed, 0, "tokenizer weights"))
+        return _build(config, trunk, reading)
+
+
+def _build(config, trunk, reading):
+    channels = tuple(trunk.channels * multiplier for multiplier in trunk.multipliers)
+    if isinstance(config, PQConfig):
+        return PQModel(
+            block_out_channels=channels,
+            layers_per_block=trunk.res_blocks,
+            z_channels=trunk.z_channels,
+            norm_num_groups=trunk.norm_groups,
+            d=config.d,
+            S=config.S,
+            K=config.K,
+            codebook_init=reading.training.codebook_init,
+            beta=reading.training.beta,
+            beta_on=reading.training.beta_on,
+            normalisation=reading.data.normalisation,
+        )
+    shared = {
+        **trunk_blocks(len(channels)),
+        "block_out_channels": channels,
+        "layers_per_block": trunk.res_blocks,
+        "norm_num_groups": trunk.norm_groups,
+    }
+    if isinstance(config, KLConfig):
+        from diffusers import AutoencoderKL
+
+        return AutoencoderKL(latent_channels=config.d, scaling_factor=1.0, **shared)
+    from diffusers import VQModel
+
+    shared |= {"vq_embed_dim": config.d, "num_vq_embeddings": config.K}
+    return VQModel(latent_channels=trunk.z_channels, scaling_factor=1.0, **shared)

@@ -1,0 +1,143 @@
+"""A trained tokenizer of any kind, frozen, behind one small interface."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pqgan.errors import DataError
+
+
+class Tokenizer:
+    """What evaluation and diffusion see of a tokenizer.
+
+    Attributes:
+        model: the diffusers module; fits as `vae` into StableDiffusionPipeline.
+        kind: pq, kl or vqgan.
+        factor: downsampling factor F.
+        channels: latent channels d.
+    """
+
+    kind: str
+
+    def __init__(self, model):
+        self.model = model.eval().requires_grad_(False)
+        self.factor = 2 ** (len(model.config.block_out_channels) - 1)
+
+    @property
+    def scaling_factor(self) -> float:
+        return self.model.config.scaling_factor
+
+    def to(self, device: torch.device | str) -> "Tokenizer":
+        self.model.to(device)
+        return self
+
+    def encode(self, images: Tensor, latent: Literal["z_q", "z_e"] = "z_q") -> Tensor:
+        """Latents (B, d, h, w), not multiplied by scaling_factor, of images (B, 3, H, W) in [-1, 1]."""
+        raise NotImplementedError
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images (B, 3, H, W) of latents (B, d, h, w), not multiplied by scaling_factor."""
+        return self.model.decode(latents, return_dict=False)[0]
+
+    def codes(self, images: Tensor) -> Tensor | None:
+        """Codes (B, S, h, w) int64, or None where the latents are continuous."""
+        return None
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] after one round trip."""
+        return self.decode(self.encode(images)).clamp(-1, 1)
+
+    def subject(self) -> dict[str, Any]:
+        """Kind, F, d, codebook and parameter count, for metrics.json."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return {"kind": self.kind, "F": self.factor, "d": self.channels, **self._codebook(), "parameters": parameters}
+
+    def _codebook(self) -> dict[str, int]:
+        return {}
+
+
+class PQTokenizer(Tokenizer):
+    kind = "pq"
+
+    @property
+    def channels(self) -> int:
+        return self.model.config.d
+
+    def encode(self, images, latent="z_q"):
+        return self.model.encode_continuous(images) if latent == "z_e" else self.model.encode(images).latents
+
+    def codes(self, images):
+        return self.model.encode_to_codes(images)
+
+    def _codebook(self):
+        return {"S": self.model.config.S, "K": self.model.config.K}
+
+
+class KLTokenizer(Tokenizer):
+    kind = "kl"
+
+    @property
+    def channels(self) -> int:
+        return self.model.config.latent_channels
+
+    def encode(self, images, latent="z_q"):
+        # continuous: the mode of the posterior whichever latent is asked for
+        return self.model.encode(images).latent_dist.mode()
+
+
+class VQGANTokenizer(Tokenizer):
+    kind = "vqgan"
+
+    @property
+    def channels(self) -> int:
+        return self.model.config.vq_embed_dim
+
+    def encode(self, images, latent="z_q"):
+        z_e = self.model.encode(images).latents
+        return z_e if latent == "z_e" else self.model.quantize(z_e)[0]
+
+    def codes(self, images):
+        z_e = self.model.encode(images).latents  # (B, d, h, w)
+        indices = self.model.quantize(z_e)[2][2]  # (B h w)
+        return indices.view(z_e.shape[0], 1, *z_e.shape[2:])
+
+    def _codebook(self):
+        return {"S": 1, "K": self.model.config.num_vq_embeddings}
+
+
+def wrap(model) -> Tokenizer:
+    """The interface around a model of one of the three kinds."""
+    kinds = {"PQModel": PQTokenizer, "AutoencoderKL": KLTokenizer, "VQModel": VQGANTokenizer}
+    return kinds[type(model).__name__](model)
+
+
+def load_model(folder: Path | str):
+    """The diffusers model of a trained folder, by the class its config.json names.
+
+    Raises:
+        DataError: no config.json there, or a class that is no tokenizer.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        name = json.loads(path.read_text()).get("_class_name")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the folder of a trained tokenizer") from None
+    except json.JSONDecodeError:
+        raise DataError(f"{path}: not JSON; expected the configuration of a trained tokenizer") from None
+    if name == "PQModel":
+        from .model import PQModel as cls
+    elif name in ("AutoencoderKL", "VQModel"):
+        import diffusers
+
+        cls = getattr(diffusers, name)
+    else:
+        raise DataError(f"{path}: _class_name is {name!r}; expected PQModel, AutoencoderKL or VQModel")
+    return cls.from_pretrained(folder, use_safetensors=True, low_cpu_mem_usage=False)
+
+
+def load_tokenizer(folder: Path | str) -> Tokenizer:
+    """A trained tokenizer, frozen and in evaluation mode."""
+    return wrap(load_model(folder))

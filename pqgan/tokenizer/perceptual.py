@@ -1,0 +1,83 @@
+"""LPIPS (Zhang et al. 2018): the perceptual loss of training and a metric of the evaluation."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pqgan.randomness import generator_at
+from pqgan.settings.evaluation import Features
+from pqgan.storage import weights
+
+NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
+
+
+def describe(features: Features) -> str:
+    """The weights of a feature network, for the tables."""
+    return f"random weights (seed {features.seed})" if features.weights == "random" else "pretrained"
+
+
+class Perceptual(nn.Module):
+    """The lpips package's network, version 0.1, frozen; the heads are always those of its wheel.
+
+    Args:
+        features: whether the backbone is the published one or seeded random, and the seed.
+        net: backbone.
+
+    Raises:
+        ResourceError: the published backbone is wanted and not to be had.
+        DataError: its file is not what it claims to be.
+    """
+
+    def __init__(self, features: Features, net: Literal["vgg", "alex", "squeeze"]):
+        super().__init__()
+        import lpips  # imports torchvision
+
+        # on the meta device, because torchvision would draw the weights of classifiers that LPIPS throws away
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+            network = lpips.LPIPS(pretrained=False, pnet_rand=True, net=net, verbose=False)
+        heads = torch.load(
+            Path(lpips.__file__).parent / f"weights/v0.1/{net}.pth", map_location="cpu", weights_only=True
+        )
+        backbone = {key: value for key, value in network.state_dict().items() if key.startswith("net.")}
+        if features.weights == "random":
+            backbone = self._random(backbone, features.seed, net)
+        else:
+            backbone = self._published(backbone, net)
+        scaling = {f"scaling_layer.{key}": value for key, value in lpips.ScalingLayer().state_dict().items()}
+        # lpips registers its heads twice, as lin0 and as lins.0
+        again = {key.replace("lin", "lins.", 1): value for key, value in heads.items()}
+        weights.load(network, {**scaling, **backbone, **heads, **again}, net)
+        self.network = network.requires_grad_(False).eval()
+        self.label = f"LPIPS {NAMES[net]}, {describe(features)}"
+        """For tables: network, weights and seed."""
+
+    @staticmethod
+    def _random(shapes: dict[str, Tensor], seed: int, net: str) -> dict[str, Tensor]:
+        """He-normal convolutions without bias."""
+        generator = generator_at(seed, 0, f"lpips {net}")
+        state = {}
+        for key, shape in shapes.items():
+            state[key] = torch.zeros(shape.shape)
+            if key.endswith("weight"):
+                nn.init.kaiming_normal_(state[key], nonlinearity="relu", generator=generator)
+        return state
+
+    @staticmethod
+    def _published(shapes: dict[str, Tensor], net: str) -> dict[str, Tensor]:
+        """Convolutions of the torchvision model, whose `features.3` lpips calls `net.slice2.3`."""
+        state = weights.read(net)
+        names = {key: re.sub(r"^net\.slice\d+", "features", key) for key in shapes}
+        # what is missing stays missing, for the strict load to name
+        return {key: state[name] for key, name in names.items() if name in state}
+
+    def train(self, mode: bool = True) -> "Perceptual":
+        """Stays in evaluation mode: the heads have dropout."""
+        return super().train(False)
+
+    def forward(self, images: Tensor, others: Tensor) -> Tensor:
+        """Distances (B,) of two batches of images (B, 3, H, W) in [-1, 1]."""
+        return self.network(images, others).flatten()

@@ -1,0 +1,46 @@
+"""Shared fixtures: the repository's own settings, and small variations of them."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pqgan.settings import Settings, load
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def params_path() -> Path:
+    return ROOT / "params.yaml"
+
+
+@pytest.fixture(scope="session")
+def smoke(params_path) -> Settings:
+    return load(params_path, "smoke")
+
+
+@pytest.fixture
+def changed_params(params_path, tmp_path):
+    """Write params.yaml with one value changed, and return the new file's path.
+
+    The key is a dotted path; list indices are numbers; a value of `...` removes the key.
+    """
+    raw = yaml.safe_load(params_path.read_text())
+
+    def change(key: str, value) -> Path:
+        changed = copy.deepcopy(raw)
+        *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+        place = changed
+        for part in parents:
+            place = place[part]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(changed, sort_keys=False))
+        return path
+
+    return change

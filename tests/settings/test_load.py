@@ -1,0 +1,100 @@
+"""params.yaml: what it holds, and that a bad value is refused in one line naming key, value and what is allowed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pqgan.errors import SettingsError
+from pqgan.settings import load
+
+SWEEP = "scales.smoke.tokenizer.sweep"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (f"{SWEEP}.1.S", 5, ["tokenizer.sweep.1", "S=5", "d=16", "1, 2, 4, 8, 16"]),
+        ("scales.smoke.tokenizer.training.stepz", 10, ["tokenizer.training", "'stepz'", "steps"]),
+        ("scales.smoke.tokenizer.training.steps", -3, ["tokenizer.training.steps", "-3", "greater than 0"]),
+        ("scales.smoke.tokenizer.training.steps", "many", ["tokenizer.training.steps", "'many'", "integer"]),
+        ("scales.smoke.tokenizer.training.learning_rate", 0, ["learning_rate", "got 0", "greater than 0"]),
+        (f"{SWEEP}.0.F", 7, ["tokenizer.sweep.0.F", "7", "4, 8, 16 or 32"]),
+        ("scales.smoke.selection.mode", "best", ["selection.mode", "'best'", "'measured' or 'named'"]),
+        ("scales.smoke.adapt.data", "nothing", ["adapt.data", "'nothing'", "train_large"]),
+        ("scales.smoke.reading", "mine", ["scales.smoke.reading", "'mine'", "paper, released"]),
+        ("scales.smoke.overrides.training.beta", "big", ["overrides", "training.beta", "'big'", "number"]),
+        ("scales.smoke.data.sets.val.photos", {"coffee": "a cup"}, ["data", "coffee", "no photograph in both"]),
+        ("scales.smoke.tokenizer.trunks.8.multipliers", [1, 2], ["trunks.8", "downsample by 2", "4 multipliers"]),
+        ("readings.paper.metrics.psnr", "median", ["readings.paper.metrics.psnr", "'median'", "'mean' or 'pooled'"]),
+        ("scale", "huge", ["scale", "'huge'", "smoke, mini, paper"]),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(changed_params, key, value, expected):
+    with pytest.raises(SettingsError) as caught:
+        load(changed_params(key, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in expected:
+        assert part in message, message
+
+
+def test_a_missing_key_is_named(changed_params):
+    with pytest.raises(SettingsError, match=r"scales\.smoke\.selection\.metric: Field required"):
+        load(changed_params("scales.smoke.selection.metric", ...))
+
+
+def test_a_missing_file_and_broken_yaml_are_one_line(tmp_path):
+    with pytest.raises(SettingsError, match="no such file"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("scale: [smoke\n")
+    with pytest.raises(SettingsError, match="not YAML") as caught:
+        load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_paper_scale_holds_the_grid_of_section_4_2(params_path):
+    configs = load(params_path, "paper").scale.tokenizer.configs()
+    for factor in (8, 16):
+        swept = [config for config in configs.values() if config.kind == "pq" and config.F == factor]
+        assert len(swept) == 160
+        assert len({(config.d, config.S) for config in swept}) == 32
+    assert {"f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128", "f32-d256-S64-K256"} <= set(configs)
+
+
+def test_paper_scale_holds_the_numbers_of_table_4(params_path):
+    settings = load(params_path, "paper")
+    scale = settings.scale
+    assert (scale.tokenizer.training.steps, settings.reading.training.total_batch) == (1_000_000, 20)
+    assert (scale.finetune.training.steps, scale.finetune.batch, scale.finetune.training.resolution) == (200_000, 15, 768)
+    assert settings.reading.adaptation.stage1_resolution == 384
+    phases = {
+        name: [(p.resolution, p.steps, p.batch, p.learning_rate) for p in variant.stage2]
+        for name, variant in scale.adapt.variants.items()
+    }
+    precise = [(768, 800_000, 32, 8e-5), (768, 200_000, 32, 2e-5)]
+    assert phases["PQSD-Precise"] == phases["PQSD-Quick"] == precise
+    assert phases["PQSD-HR"] == [(768, 400_000, 32, 8e-5), (1024, 400_000, 32, 8e-5), (1536, 200_000, 32, 2e-5)]
+
+
+def test_both_readings_differ_where_the_table_of_open_points_says(params_path, changed_params):
+    paper = load(params_path, "smoke").reading
+    released = load(changed_params("scales.smoke.reading", "released"), "smoke").reading
+    assert (paper.data.normalisation, released.data.normalisation) == ("minus_one_one", "imagenet")
+    assert (paper.data.geometry, released.data.geometry) == ("crop", "squash")
+    assert (paper.training.codebook_init, released.training.codebook_init) == ("uniform", "normal")
+    assert (paper.metrics.psnr, released.metrics.psnr) == ("mean", "pooled")
+    assert (paper.metrics.fid, released.metrics.fid) == ("clean-fid", "torchmetrics")
+    assert (paper.metrics.usage, released.metrics.usage) == ("mean_over_subspaces", "concatenated")
+    assert (paper.training.step_counts, released.training.step_counts) == ("generator", "generator_and_discriminator")
+
+
+def test_settings_are_frozen(smoke):
+    with pytest.raises(ValueError, match="frozen"):
+        smoke.scale.seed = 1
+
+
+@pytest.mark.parametrize("module", ["pqgan.settings", "pqgan.plan", "pqgan.report", "pqgan.records", "pqgan.cli"])
+def test_light_modules_do_not_import_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,77 @@
+"""Addresses: every setting a result depends on moves it, nothing else does."""
+
+import pytest
+
+from pqgan.errors import SettingsError
+from pqgan.plan import Plan
+from pqgan.settings import load
+
+
+@pytest.fixture(scope="module")
+def paths(params_path):
+    return moved_from(params_path)
+
+
+def moved_from(path):
+    return {(job.chapter, job.name): job.path for job in Plan(load(path, "smoke")).all()}
+
+
+def chapters_moved(before, after):
+    return {chapter for (chapter, name), path in after.items() if before.get((chapter, name)) != path}
+
+
+DOWNSTREAM_OF_FINETUNE = {"finetune", "evaluate", "adapt", "samples", "speed"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("scales.smoke.speed.repeats", 4, {"speed"}),
+        ("scales.smoke.matching.batch", 4, {"matching"}),
+        ("scales.smoke.evaluation.showcase", 9, {"evaluate", "select", "ldm", "generation"} | DOWNSTREAM_OF_FINETUNE),
+        ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
+        ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
+        ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
+        ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"samples", "speed"}),
+        ("scales.smoke.hardware.cpus", 2, set()),
+        ("scales.mini.seed", 5, set()),
+    ],
+)
+def test_one_number_moves_what_depends_on_it_and_nothing_else(paths, changed_params, key, value, expected):
+    assert chapters_moved(paths, moved_from(changed_params(key, value))) == expected
+
+
+def test_a_named_selection_does_not_wait_for_evaluations(changed_params):
+    path = changed_params("scales.smoke.selection.mode", "named")
+    raw = path.read_text()
+    path.write_text(raw.replace("f8-d128-S64-K512", "f8-d32-S16-K64").replace("f16-d128-S64-K128", "f16-d32-S16-K64"))
+    select = Plan(load(path, "smoke")).job("select", "f8")
+    assert list(select.inputs) == ["model-f8-d32-S16-K64"]
+
+
+def test_a_named_selection_must_be_in_the_sweep(changed_params):
+    with pytest.raises(SettingsError, match=r"reading\.best\.8.*a configuration of the sweep with F=8"):
+        load(changed_params("scales.smoke.selection.mode", "named"), "smoke")
+
+
+def test_changing_back_finds_the_old_address(paths, changed_params, params_path):
+    changed = moved_from(changed_params("scales.smoke.tokenizer.training.steps", 999))
+    assert changed != paths
+    assert moved_from(params_path) == paths
+
+
+def test_no_two_results_share_a_path(params_path):
+    for scale in ("smoke", "mini", "paper"):
+        jobs = Plan(load(params_path, scale)).all()
+        assert len({job.path for job in jobs}) == len(jobs)
+
+
+def test_every_input_of_a_job_is_itself_planned(params_path):
+    jobs = Plan(load(params_path, "paper")).all()
+    paths = {job.path for job in jobs}
+    assert all(other.path in paths for job in jobs for other in job.inputs.values())
+
+
+def test_an_unknown_job_is_one_line(smoke):
+    with pytest.raises(SettingsError, match=r"select: got 'f64', which scale 'smoke' does not plan; allowed: f8, f16"):
+        Plan(smoke).job("select", "f64")

@@ -1,0 +1,71 @@
+# Chapter 4: Stable Diffusion moved to product-quantised latents, in two stages, and sampled.
+
+
+rule make_backbone:
+    output:
+        directory(f"results/{SCALE}/backbone/{{id}}"),
+    log:
+        f"logs/{SCALE}/backbone/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/backbone/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("backbone"),
+    params:
+        name=name_of,
+    resources:
+        mem_mb=HARDWARE.mem_mb,
+        runtime=HARDWARE.runtime_short,
+    shell:
+        "pqgan make-backbone {params.name} --scale {SCALE} --out {output} &> {log}"
+
+
+rule adapt:
+    input:
+        unet=made_from("adapt", "unet"),
+        backbone=made_from("adapt", "backbone"),
+        tokenizer=made_from("adapt", "tokenizer"),
+        data=made_from("adapt", "data"),
+    output:
+        directory(f"results/{SCALE}/adapt/{{id}}"),
+    log:
+        f"logs/{SCALE}/adapt/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/adapt/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("adapt"),
+    params:
+        name=name_of,
+    threads: HARDWARE.cpus
+    resources:
+        **training_resources(),
+    shell:
+        "pqgan adapt {params.name} --scale {SCALE} --unet {input.unet} --backbone {input.backbone}"
+        " --tokenizer {input.tokenizer} --data {input.data} --out {output} &> {log}"
+
+
+rule sample:
+    input:
+        unet=made_from("samples", "unet"),
+        backbone=made_from("samples", "backbone"),
+        tokenizer=made_from("samples", "tokenizer"),
+    output:
+        directory(f"results/{SCALE}/samples/{{id}}"),
+    log:
+        f"logs/{SCALE}/samples/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/samples/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("samples"),
+    params:
+        name=name_of,
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan sample {params.name} --scale {SCALE} --unet {input.unet} --backbone {input.backbone}"
+        " --tokenizer {input.tokenizer} --out {output} &> {log}"
+
+
+rule adapted:
+    input:
+        chapter_paths("backbone", "adapt", "samples"),

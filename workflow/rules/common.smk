@@ -1,0 +1,95 @@
+# The plan of the chosen scale, and how rules ask it for paths. No rules here.
+import re
+import sys
+
+from pqgan.errors import PqganError
+from pqgan.plan import Plan
+from pqgan.report import contents
+from pqgan.settings import load
+
+unknown = set(config) - {"scale"}
+if unknown:
+    print(f"--config: got {', '.join(sorted(unknown))}; allowed: scale (edit params.yaml for all else)", file=sys.stderr)
+    sys.exit(2)
+
+try:
+    PLAN = Plan(load("params.yaml", config.get("scale")))
+except PqganError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+
+SCALE = PLAN.settings.name
+HARDWARE = PLAN.settings.scale.hardware
+
+
+def planned_job(chapter, wildcards):
+    """The job that a rule's {id} stands for."""
+    return PLAN.job(chapter, wildcards.id[:-9])
+
+
+def planned(chapter, prefix=""):
+    """Regular expression of a chapter's ids, so that an old result on disk never matches a rule."""
+    ids = [re.escape(job.id) for name, job in PLAN.chapter(chapter).items() if name.startswith(prefix)]
+    return "|".join(ids) or "nothing"
+
+
+def name_of(wildcards):
+    """The name that a pqgan verb takes: the id without its digest."""
+    return wildcards.id[:-9]
+
+
+def made_from(chapter, role):
+    """Input function: the folder of a job's input.
+
+    The path carries the content, so a time stamp decides nothing: hence ancient.
+    """
+    return lambda wildcards: ancient(planned_job(chapter, wildcards).inputs[role].path)
+
+
+def made_from_all(chapter, prefix):
+    """Input function: the folders of all inputs whose role begins with prefix."""
+
+    def folders(wildcards):
+        job = planned_job(chapter, wildcards)
+        return [ancient(other.path) for role, other in job.inputs.items() if role.startswith(prefix)]
+
+    return folders
+
+
+def chapter_paths(*chapters):
+    """Every result of some chapters."""
+    return [job.path for chapter in chapters for job in PLAN.chapter(chapter).values()]
+
+
+def training_resources():
+    """What a training job asks a cluster for."""
+    asked = {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime, "cpus_per_task": HARDWARE.cpus}
+    return asked | ({"gpu": HARDWARE.gpus} if HARDWARE.gpus else {})
+
+
+def inference_resources():
+    """What any other job that runs a network asks for: one device."""
+    asked = {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime_short, "cpus_per_task": HARDWARE.cpus}
+    return asked | ({"gpu": 1} if HARDWARE.gpus else {})
+
+
+def latent_tokenizer(wildcards):
+    """Folder of the tokenizer behind a latent of the LDM chapter; a sub-folder where it is the backbone's."""
+    return PLAN.tokenizer_path(PLAN.settings.scale.ldm.latents[name_of(wildcards)].tokenizer)
+
+
+def evaluation_sets(wildcards):
+    """role=folder pairs for an evaluation."""
+    inputs = planned_job("evaluate", wildcards).inputs
+    return [f"{role.removeprefix('set-')}={job.path}" for role, job in inputs.items() if role.startswith("set-")]
+
+
+def generator_options(wildcards):
+    """The options of an adapted generator; none for the backbone as it is."""
+    inputs = planned_job("speed", wildcards).inputs
+    return [f"--{role} {inputs[role].path}" for role in ("unet", "tokenizer") if role in inputs]
+
+
+def item_results(wildcards):
+    """Every result that a table or figure reads."""
+    return [ancient(job.path) for job in contents.inputs(PLAN, wildcards.item)]

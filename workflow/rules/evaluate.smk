@@ -1,0 +1,95 @@
+# Chapter 6: reconstruction and generation metrics, matching overhead, sampling speed.
+
+
+rule evaluate_tokenizer:
+    input:
+        model=made_from("evaluate", "model"),
+        sets=made_from_all("evaluate", "set-"),
+    output:
+        directory(f"results/{SCALE}/evaluate/{{id}}"),
+    log:
+        f"logs/{SCALE}/evaluate/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/evaluate/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("evaluate"),
+    params:
+        name=name_of,
+        sets=evaluation_sets,
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan evaluate-tokenizer {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
+        " --out {output} &> {log}"
+
+
+rule evaluate_generation:
+    input:
+        model=made_from("generation", "model"),
+        tokenizer=made_from("generation", "tokenizer"),
+        reference=made_from("generation", "reference"),
+    output:
+        directory(f"results/{SCALE}/generation/{{id}}"),
+    log:
+        f"logs/{SCALE}/generation/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/generation/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("generation"),
+    params:
+        name=name_of,
+        tokenizer=latent_tokenizer,
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan evaluate-generation {params.name} --scale {SCALE} --model {input.model} --tokenizer {params.tokenizer}"
+        " --reference {input.reference} --out {output} &> {log}"
+
+
+# A bench takes all cores of a laptop, so that nothing else disturbs its clock.
+rule bench_sampling:
+    input:
+        made_from_all("speed", ""),
+    output:
+        directory(f"results/{SCALE}/speed/{{id}}"),
+    log:
+        f"logs/{SCALE}/speed/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/speed/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("speed"),
+    params:
+        name=name_of,
+        backbone=PLAN.job("backbone", "backbone").path,
+        generator=generator_options,
+    threads: workflow.cores
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan bench-sampling {params.name} --scale {SCALE} --backbone {params.backbone} {params.generator}"
+        " --out {output} &> {log}"
+
+
+rule bench_matching:
+    output:
+        directory(f"results/{SCALE}/matching/{{id}}"),
+    log:
+        f"logs/{SCALE}/matching/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/matching/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("matching"),
+    params:
+        name=name_of,
+    threads: workflow.cores
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan bench-matching {params.name} --scale {SCALE} --out {output} &> {log}"
+
+
+rule evaluated:
+    input:
+        chapter_paths("evaluate", "generation", "speed", "matching"),

@@ -1,0 +1,29 @@
+# Chapter 5: class-conditional latent diffusion from scratch on three latents.
+
+
+rule train_ldm:
+    input:
+        tokenizer=made_from("ldm", "tokenizer"),
+        data=made_from("ldm", "data"),
+    output:
+        directory(f"results/{SCALE}/ldm/{{id}}"),
+    log:
+        f"logs/{SCALE}/ldm/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/ldm/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("ldm"),
+    params:
+        name=name_of,
+        tokenizer=latent_tokenizer,
+    threads: HARDWARE.cpus
+    resources:
+        **training_resources(),
+    shell:
+        "pqgan train-ldm {params.name} --scale {SCALE} --tokenizer {params.tokenizer} --data {input.data}"
+        " --out {output} &> {log}"
+
+
+rule ldms:
+    input:
+        chapter_paths("ldm"),

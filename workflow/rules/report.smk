@@ -1,0 +1,47 @@
+# Chapter 7: tables, figures and the report, from metrics.json files and pictures alone.
+
+
+rule render_table:
+    input:
+        item_results,
+    output:
+        tex="reports/{item}.tex",
+        json="reports/{item}.json",
+    log:
+        f"logs/{SCALE}/report/{{item}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/report/{{item}}.tsv"
+    wildcard_constraints:
+        item="|".join(item for item in contents.ITEMS if item.startswith("table")),
+    shell:
+        "pqgan render {wildcards.item} --scale {SCALE} --results {input} --out {output.tex} &> {log}"
+
+
+rule render_figure:
+    input:
+        item_results,
+    output:
+        pdf="reports/{item}.pdf",
+        png="reports/{item}.png",
+        json="reports/{item}.json",
+    log:
+        f"logs/{SCALE}/report/{{item}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/report/{{item}}.tsv"
+    wildcard_constraints:
+        item="|".join(item for item in contents.ITEMS if item.startswith("figure")),
+    shell:
+        "pqgan render {wildcards.item} --scale {SCALE} --results {input} --out {output.pdf} &> {log}"
+
+
+rule report_page:
+    input:
+        items=expand("reports/{item}.json", item=contents.ITEMS),
+    output:
+        "reports/report.html",
+    log:
+        f"logs/{SCALE}/report/report.log",
+    params:
+        benchmarks=f"benchmarks/{SCALE}",
+    shell:
+        "pqgan report --scale {SCALE} --items reports --benchmarks {params.benchmarks} --out {output} &> {log}"

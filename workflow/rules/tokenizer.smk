@@ -1,0 +1,48 @@
+# Chapter 2: the sweep of product-quantised autoencoders, their baselines, and the best of each factor.
+
+
+rule train_tokenizer:
+    input:
+        data=made_from("tokenizer", "data"),
+    output:
+        directory(f"results/{SCALE}/tokenizer/{{id}}"),
+    log:
+        f"logs/{SCALE}/tokenizer/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/tokenizer/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("tokenizer"),
+    params:
+        name=name_of,
+    threads: HARDWARE.cpus
+    resources:
+        **training_resources(),
+    shell:
+        "pqgan train-tokenizer {params.name} --scale {SCALE} --data {input.data} --out {output} &> {log}"
+
+
+rule select_tokenizer:
+    input:
+        models=made_from_all("select", "model-"),
+        metrics=made_from_all("select", "metrics-"),
+    output:
+        directory(f"results/{SCALE}/select/{{id}}"),
+    log:
+        f"logs/{SCALE}/select/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/select/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("select"),
+    params:
+        name=name_of,
+    resources:
+        mem_mb=HARDWARE.mem_mb,
+        runtime=HARDWARE.runtime_short,
+    shell:
+        "pqgan select-tokenizer {params.name} --scale {SCALE} --models {input.models} --metrics {input.metrics}"
+        " --out {output} &> {log}"
+
+
+rule tokenizers:
+    input:
+        chapter_paths("tokenizer", "select"),
