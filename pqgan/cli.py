@@ -34,10 +34,17 @@ VERBS = {
     ),
     "evaluate-tokenizer": Verb(
         "evaluate",
-        "configuration, selected-fF or finetuned-fF",
+        "configuration",
         "pqgan.evaluate.reconstruction:run",
         ("model", "sets="),
         "reconstruct sets of images and measure",
+    ),
+    "evaluate-finetuned": Verb(
+        "evaluate_finetuned",
+        "selected-fF or finetuned-fF",
+        "pqgan.evaluate.reconstruction:run",
+        ("model", "sets="),
+        "measure a tokenizer at the high resolution, before or after fine-tuning",
     ),
     "select-tokenizer": Verb(
         "select", "fF", "pqgan.tokenizer.select:run", ("models*", "metrics*"), "choose the best tokenizer of a factor"

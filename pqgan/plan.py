@@ -150,11 +150,11 @@ class Plan:
             )
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
             sets = {"val": scale.evaluation.data, **scale.evaluation.transfer}
-            self._evaluate(name, model, sets)
+            self._evaluate("evaluate", name, model, sets)
 
-    def _evaluate(self, name: str, model: Job, sets: Mapping[str, str]) -> Job:
+    def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str]) -> Job:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
-        return self._add("evaluate", name, self._evaluation_spec(), model=model, **inputs)
+        return self._add(chapter, name, self._evaluation_spec(), model=model, **inputs)
 
     def _selections(self) -> None:
         selection = self.settings.scale.selection
@@ -185,9 +185,10 @@ class Plan:
             name = f"f{factor}"
             selected = self.job("select", name)
             model = self._add("finetune", name, spec, model=selected, data=self.job("data", section.data))
-            self._evaluate(f"finetuned-{name}", model, {"val": scale.evaluation.finetune_data})
             # the same images through the tokenizer before fine-tuning: what fine-tuning is worth
-            self._evaluate(f"selected-{name}", selected, {"val": scale.evaluation.finetune_data})
+            for stage, candidate in (("selected", selected), ("finetuned", model)):
+                large = {"val": scale.evaluation.finetune_data}
+                self._evaluate("evaluate_finetuned", f"{stage}-{name}", candidate, large)
 
     def _adaptations(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading

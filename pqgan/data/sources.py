@@ -116,7 +116,7 @@ class WheelCrops:
             photo, name = self._photos[which], self.classes[which]
             rng = rng_at(seed, crop, f"crop/{name}")
             for _ in range(REDRAWS):
-                side = int(rng.uniform(*sides[which]))
+                side = min(round(rng.uniform(*sides[which])), *photo.size)
                 left, top = (int(rng.integers(0, room - side + 1)) for room in photo.size)
                 box = (left, top, left + side, top + side)
                 # of the pixels, not the box: plain background looks the same wherever it is cut

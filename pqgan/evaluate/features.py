@@ -3,9 +3,7 @@
 Neither constructor downloads anything where `features.weights` is random. The perceptual network is in tokenizer/perceptual.
 """
 
-import os
 from collections import OrderedDict
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -79,11 +77,121 @@ class Inception(nn.Module):
 
     def __init__(self, features: Features):
         super().__init__()
-        self.side = features.fid_input
+        with torch.device("meta"):
+            network = _inception()
         if features.weights == "random":
-            generator = generator_at(features.seed, 0, "inception")
-            with torch.nn.utils.skip_init_context() if False else torch.device("meta"):
-                network = _inception()
-            network.to_empty(device="cpu")
-        self.network = network
+            _randomise(network.to_empty(device="cpu"), generator_at(features.seed, 0, "inception"))
+        else:
+            state = weights.read("inception")
+            classifier = ("fc.weight", "fc.bias")
+            weights.load(network, {key: state[key] for key in state if key not in classifier}, "inception")
+        # channels last takes a third less time on a CPU
+        self.network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.side = features.fid_input
         self.label = f"InceptionV3 {self.dimension} ({self.side} px), {describe(features)}"
+        """For tables: network, input size, weights and seed."""
+
+    def train(self, mode: bool = True) -> "Inception":
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, images: Tensor, resize: Resize) -> Tensor:
+        """Features (B, 2048) of images (B, 3, H, W) in [-1, 1]."""
+        size = (self.side, self.side)
+        if resize == "clean-fid":
+            levels = to_uint8(images).float()
+            levels = functional.interpolate(levels, size, mode="bilinear", align_corners=False).clamp(0, 255)
+            # pytorch-fid, whose network that mode is: [0, 255] to [-1, 1]
+            return self.network(levels / 127.5 - 1)
+        from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+        levels = interpolate_bilinear_2d_like_tensorflow1x(to_uint8(images, "floor").float(), size, align_corners=False)
+        return self.network((levels - 128) / 128)
+
+
+def _randomise(network: nn.Module, generator: torch.Generator) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+
+
+class Clip(nn.Module):
+    """The image tower of CLIP, as CMMD looks through it (reading 14).
+
+    Args:
+        features: published tower, or a small one of the same class with seeded random weights.
+        antialias: whether the bicubic resize to its input size is antialiased.
+
+    Raises:
+        ResourceError: the published tower is wanted and not to be had.
+    """
+
+    def __init__(self, features: Features, antialias: bool):
+        super().__init__()
+        from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+        config = features.clip
+        network = _random_clip(config, features.seed) if config.source == "random" else _published_clip(config)
+        self.network = network.requires_grad_(False).eval()
+        self.antialias = antialias
+        self.side = network.config.image_size
+        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1))
+        if config.source == "random":
+            shape = f"{config.layers} layers, width {config.hidden}, patch {config.patch}, {self.side} px"
+            self.label = f"CLIP ViT ({shape}), random weights (seed {features.seed})"
+        else:
+            self.label = f"{config.model} ({self.side} px), pretrained"
+
+    @property
+    def resize(self) -> str:
+        """How images reach the network, for the tables."""
+        return f"8-bit images, bicubic {'with' if self.antialias else 'without'} antialias"
+
+    def train(self, mode: bool = True) -> "Clip":
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (B, D) of unit length of images (B, 3, H, W) in [-1, 1]."""
+        pixels = to_uint8(images).float() / 255
+        size = (self.side, self.side)
+        pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=self.antialias)
+        embeddings = self.network((pixels - self.mean) / self.std).image_embeds
+        return functional.normalize(embeddings, dim=1)
+
+
+def _random_clip(config: RandomClip, seed: int) -> nn.Module:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_at(seed, 0, "clip"))
+        return CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=config.hidden,
+                intermediate_size=4 * config.hidden,
+                num_hidden_layers=config.layers,
+                num_attention_heads=config.heads,
+                patch_size=config.patch,
+                image_size=config.image_size,
+                projection_dim=config.projection,
+            )
+        )
+
+
+def _published_clip(config: HubClip) -> nn.Module:
+    from transformers import CLIPVisionModelWithProjection
+
+    local = weights.folder() and weights.folder() / config.model.rpartition("/")[2]
+    try:
+        if local and local.is_dir():
+            return CLIPVisionModelWithProjection.from_pretrained(local, local_files_only=True)
+        return CLIPVisionModelWithProjection.from_pretrained(config.model, revision=config.revision)
+    except OSError as error:
+        raise ResourceError(
+            f"{config.model}: not in {weights.VARIABLE} ({local or 'not set'}) nor in the Hugging Face cache, and cannot be "
+            f"downloaded ({' '.join(str(error).split())[:120]}); fetch it with `hf download {config.model}`, "
+            "or set features.clip to a random tower"
+        ) from None

@@ -80,7 +80,8 @@ def latent_tokenizer(wildcards):
 
 def evaluation_sets(wildcards):
     """role=folder pairs for an evaluation."""
-    inputs = planned_job("evaluate", wildcards).inputs
+    jobs = PLAN.chapter("evaluate") | PLAN.chapter("evaluate_finetuned")
+    inputs = jobs[name_of(wildcards)].inputs
     return [f"{role.removeprefix('set-')}={job.path}" for role, job in inputs.items() if role.startswith("set-")]
 
 

@@ -1,27 +1,4 @@
-# Chapter 6: reconstruction and generation metrics, matching overhead, sampling speed.
-
-
-rule evaluate_tokenizer:
-    input:
-        model=made_from("evaluate", "model"),
-        sets=made_from_all("evaluate", "set-"),
-    output:
-        directory(f"results/{SCALE}/evaluate/{{id}}"),
-    log:
-        f"logs/{SCALE}/evaluate/{{id}}.log",
-    benchmark:
-        f"benchmarks/{SCALE}/evaluate/{{id}}.tsv"
-    wildcard_constraints:
-        id=planned("evaluate"),
-    params:
-        name=name_of,
-        sets=evaluation_sets,
-    threads: HARDWARE.cpus
-    resources:
-        **inference_resources(),
-    shell:
-        "pqgan evaluate-tokenizer {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
-        " --out {output} &> {log}"
+# Chapter 6: generation metrics, matching overhead, sampling speed.
 
 
 rule evaluate_generation:
@@ -92,4 +69,4 @@ rule bench_matching:
 
 rule evaluated:
     input:
-        chapter_paths("evaluate", "generation", "speed", "matching"),
+        chapter_paths("generation", "speed", "matching"),

@@ -23,6 +23,29 @@ rule finetune_tokenizer:
         " --out {output} &> {log}"
 
 
+rule evaluate_finetuned:
+    input:
+        model=made_from("evaluate_finetuned", "model"),
+        sets=made_from_all("evaluate_finetuned", "set-"),
+    output:
+        directory(f"results/{SCALE}/evaluate_finetuned/{{id}}"),
+    log:
+        f"logs/{SCALE}/evaluate_finetuned/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/evaluate_finetuned/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("evaluate_finetuned"),
+    params:
+        name=name_of,
+        sets=evaluation_sets,
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan evaluate-finetuned {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
+        " --out {output} &> {log}"
+
+
 rule finetuned:
     input:
-        chapter_paths("finetune"),
+        chapter_paths("finetune", "evaluate_finetuned"),

@@ -1,4 +1,4 @@
-# Chapter 2: the sweep of product-quantised autoencoders, their baselines, and the best of each factor.
+# Chapter 2: the sweep of product-quantised autoencoders, their baselines, what they measure, and the best of each factor.
 
 
 rule train_tokenizer:
@@ -19,6 +19,29 @@ rule train_tokenizer:
         **training_resources(),
     shell:
         "pqgan train-tokenizer {params.name} --scale {SCALE} --data {input.data} --out {output} &> {log}"
+
+
+rule evaluate_tokenizer:
+    input:
+        model=made_from("evaluate", "model"),
+        sets=made_from_all("evaluate", "set-"),
+    output:
+        directory(f"results/{SCALE}/evaluate/{{id}}"),
+    log:
+        f"logs/{SCALE}/evaluate/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/evaluate/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("evaluate"),
+    params:
+        name=name_of,
+        sets=evaluation_sets,
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    shell:
+        "pqgan evaluate-tokenizer {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
+        " --out {output} &> {log}"
 
 
 rule select_tokenizer:
@@ -45,4 +68,4 @@ rule select_tokenizer:
 
 rule tokenizers:
     input:
-        chapter_paths("tokenizer", "select"),
+        chapter_paths("tokenizer", "evaluate", "select"),

@@ -1,0 +1,99 @@
+"""What the quantiser adds to a reconstruction (Figure 5, appendix B, reading 24)."""
+
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from pqgan.engine.launch import device
+from pqgan.plan import Job
+from pqgan.provenance import provenance
+from pqgan.randomness import generator_at
+from pqgan.records import Measurement, Record, write_record
+from pqgan.settings import PQConfig, Settings
+from pqgan.storage.atomic import new_folder
+from pqgan.tokenizer.build import build
+from pqgan.tokenizer.model import PQModel
+
+from .timing import Stopwatch, device_name
+
+
+@torch.inference_mode()
+def run(settings: Settings, job: Job, *, out: Path) -> None:
+    """Time seeded, untrained models with and without their quantiser; what they hold makes no difference to the time.
+
+    Args:
+        job: of chapter matching.
+        out: metrics.json.
+    """
+    bench = settings.scale.matching
+    target = device(settings.scale.hardware)
+    shape = (bench.batch, 3, bench.resolution, bench.resolution)
+    images = torch.rand(shape, generator=generator_at(settings.scale.seed, 0, "matching images")).to(target) * 2 - 1
+    trunk = settings.scale.tokenizer.trunks[bench.F]
+    measurements = []
+    for config in bench.configs:
+        model = build(config, trunk, settings.reading, settings.scale.seed).to(target).eval()
+        seconds = _time(model, images, bench.repeats)
+        measurements += _measurements(
+            config, seconds, bench.batch, bench.resolution, bench.repeats, device_name(target)
+        )
+    with new_folder(out) as folder:
+        write_record(
+            folder,
+            Record(
+                kind="matching",
+                name=job.name,
+                scale=settings.name,
+                subject={
+                    "F": bench.F,
+                    "resolution": bench.resolution,
+                    "batch": bench.batch,
+                    "device": device_name(target),
+                },
+                measurements=measurements,
+                provenance=provenance(job),
+            ),
+        )
+
+
+def _time(model: PQModel, images: Tensor, repeats: int) -> dict[str, float]:
+    """Median seconds of a reconstruction with and without quantiser, and of the quantiser alone.
+
+    The three take turns, so that a machine that slows down slows all of them.
+    """
+    z_e = model.encode_continuous(images)
+    ways = {
+        "seconds_with": lambda: model.decode(model.encode_continuous(images)),
+        "seconds_without": lambda: model.decode(model.encode_continuous(images), force_not_quantize=True),
+        "matching_seconds": lambda: model.quantiser.encode(z_e),
+    }
+    stopwatches = {way: Stopwatch(images.device) for way in ways}
+    for repeat in range(1 + repeats):
+        for way, work in ways.items():
+            with stopwatches[way].lap():
+                work()
+            if repeat == 0:
+                stopwatches[way].clear()
+    return {way: median(stopwatch.laps()) for way, stopwatch in stopwatches.items()}
+
+
+def _measurements(
+    config: PQConfig, seconds: dict[str, float], batch: int, resolution: int, repeats: int, where: str
+) -> list[Measurement]:
+    words = {
+        "seconds_with": "reconstruction of a batch",
+        "seconds_without": "reconstruction of a batch without the quantiser",
+        "matching_seconds": "nearest codes of a batch",
+    }
+    rows = [
+        {"metric": way, "value": value, "unit": "s", "protocol": f"{words[way]}, median, fp32, {where}"}
+        for way, value in seconds.items()
+    ]
+    added = (seconds["seconds_with"] - seconds["seconds_without"]) / seconds["seconds_without"]
+    rows.append(
+        {"metric": "overhead", "value": added, "protocol": f"(with - without) / without, medians, fp32, {where}"}
+    )
+    conditions = {"d": config.d, "S": config.S, "K": config.K, "batch": batch, "resolution": resolution}
+    return [Measurement(n=repeats, conditions=conditions, **row) for row in rows]

@@ -1,0 +1,58 @@
+"""Seconds of device work."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+
+import torch
+
+
+class Stopwatch:
+    """Laps of work on one device: CUDA events, which wait for nothing, or the clock on a CPU."""
+
+    def __init__(self, device: torch.device | str):
+        self._cuda = torch.device(device).type == "cuda"
+        self._marks: list[tuple] = []
+
+    def _mark(self):
+        if not self._cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    @contextmanager
+    def lap(self) -> Iterator[None]:
+        """Time a block."""
+        start = self._mark()
+        yield
+        self._marks.append((start, self._mark()))
+
+    def timed(self, function: Callable) -> Callable:
+        """The function with a lap around every call."""
+
+        @wraps(function)
+        def call(*arguments, **keywords):
+            with self.lap():
+                return function(*arguments, **keywords)
+
+        return call
+
+    def laps(self) -> list[float]:
+        """Seconds of every lap so far; waits for the device."""
+        if not self._cuda:
+            return [end - start for start, end in self._marks]
+        torch.cuda.synchronize()
+        return [start.elapsed_time(end) / 1000 for start, end in self._marks]
+
+    def clear(self) -> None:
+        """Forget all laps, those of the warm-up."""
+        self._marks.clear()
+
+
+def device_name(device: torch.device) -> str:
+    """The device as tables name it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"

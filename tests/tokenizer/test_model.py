@@ -1,0 +1,112 @@
+"""PQModel: sizes of the paper's models, round trips, saving, and the pipeline of diffusers around it."""
+
+import pytest
+import torch
+
+from pqgan.settings import load
+from pqgan.tokenizer.build import build
+from pqgan.tokenizer.load import load_tokenizer
+from pqgan.tokenizer.model import PQModel
+
+
+@pytest.fixture(scope="module", params=[8, 16])
+def model(request, smoke) -> PQModel:
+    config = smoke.scale.tokenizer.configs()[f"f{request.param}-d32-S16-K64"]
+    return build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, seed=0).eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("f8-d128-S64-K512", 70.1), ("f16-d128-S64-K128", 71.8), ("f32-d256-S64-K256", 100.3)]
+)
+def test_parameter_counts_of_the_paper(params_path, name, millions):
+    settings = load(params_path, "paper")
+    config = settings.scale.tokenizer.configs()[name]
+    with torch.device("meta"):
+        model = build(config, settings.scale.tokenizer.trunks[config.F], settings.reading, seed=0)
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+@torch.inference_mode()
+def test_decoding_codes_equals_decoding_latents(model, images):
+    codes = model.encode_to_codes(images)
+    assert codes.shape == (2, 16, 64 // model.factor, 32 // model.factor)
+    assert codes.dtype == torch.int64
+    latents = model.encode(images).latents
+    assert latents.shape == (2, 32, 64 // model.factor, 32 // model.factor)
+    decoded = model.decode(latents).sample
+    assert decoded.shape == images.shape
+    assert torch.equal(model.decode_from_codes(codes), decoded)
+
+
+@torch.inference_mode()
+def test_decode_requantises_what_is_off_the_codebooks(model, images):
+    latents = model.encode(images).latents
+    nudged = latents + 1e-6
+    assert torch.equal(model.decode(nudged).sample, model.decode(latents).sample)
+    assert not torch.equal(model.decode(nudged, force_not_quantize=True).sample, model.decode(latents).sample)
+
+
+def test_training_forward_has_gradients_everywhere(model, images):
+    output = model(images)
+    (output.sample.square().mean() + output.loss).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.zero_grad()
+
+
+@torch.inference_mode()
+def test_saved_and_loaded_model_is_the_same(model, images, tmp_path):
+    model.register_to_config(scaling_factor=2.5)
+    model.save_pretrained(tmp_path)
+    again = PQModel.from_pretrained(tmp_path)
+    assert again.config.scaling_factor == 2.5
+    assert torch.equal(again.decode(again.encode(images).latents).sample, model.decode(model.encode(images).latents).sample)
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.subject() | {"parameters": 0} == {
+        "kind": "pq",
+        "F": model.factor,
+        "d": 32,
+        "S": 16,
+        "K": 64,
+        "parameters": 0,
+    }
+    assert not any(parameter.requires_grad for parameter in tokenizer.model.parameters())
+
+
+@torch.inference_mode()
+def test_imagenet_normalisation_is_undone_on_the_way_out(smoke, images):
+    """With the networks replaced by the identity, what goes in comes out; in between it is normalised."""
+    config = smoke.scale.tokenizer.configs()["f8-d32-S16-K64"]
+    data = smoke.reading.data.model_copy(update={"normalisation": "imagenet"})
+    reading = smoke.reading.model_copy(update={"data": data})
+    model = build(config, smoke.scale.tokenizer.trunks[8], reading, seed=0)
+    model.encoder, model.quant_conv = torch.nn.Identity(), torch.nn.Identity()
+    model.decoder, model.post_quant_conv = torch.nn.Identity(), torch.nn.Identity()
+    inside = model.encode_continuous(images)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    expected = ((images + 1) / 2 - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+    torch.testing.assert_close(inside, expected)
+    torch.testing.assert_close(model.decode(inside, force_not_quantize=True).sample, images)
+
+
+def test_stable_diffusion_pipeline_takes_it_as_vae(model, smoke, tmp_path):
+    """A saved PQModel, loaded with from_pretrained, as `vae` of the smoke backbone; the image has the right size."""
+    from pqgan.diffusion.backbone import run as make_backbone
+    from pqgan.diffusion.surgery import widen
+    from pqgan.plan import Plan
+
+    diffusers = pytest.importorskip("diffusers")
+    make_backbone(smoke, Plan(smoke).job("backbone", "backbone"), out=tmp_path / "backbone")
+    model.save_pretrained(tmp_path / "tokenizer")
+    parts = diffusers.StableDiffusionPipeline.from_pretrained(tmp_path / "backbone").components
+    parts["vae"] = PQModel.from_pretrained(tmp_path / "tokenizer")
+    parts["unet"] = widen(parts["unet"], 32, smoke.reading.adaptation.widening)
+    pipeline = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    image = pipeline("a photo of a cat", height=96, width=64, num_inference_steps=2, output_type="pil").images[0]
+    assert image.size == (64, 96)
+    assert pipeline.vae_scale_factor == model.factor
