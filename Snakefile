@@ -13,6 +13,10 @@ min_version("9.0")
 include: "workflow/rules/common.smk"
 
 
+# With --sdm apptainer every rule runs in this image: apptainer build pqgan.sif workflow/apptainer.def
+container: "pqgan.sif"
+
+
 localrules:
     all,
 

@@ -23,7 +23,7 @@ class Verb(NamedTuple):
     run: str
     """module:function; imported only when the verb runs, because start-up is part of a rule's cost."""
     inputs: tuple[str, ...]
-    """Names of inputs; `x*` takes several folders, `x?` may be left out, `x=` takes role=folder pairs."""
+    """Names of inputs; `x?` may be left out, `x=` takes role=folder pairs."""
     help: str
 
 
@@ -46,9 +46,7 @@ VERBS = {
         ("model", "sets="),
         "measure a tokenizer at the high resolution, before or after fine-tuning",
     ),
-    "select-tokenizer": Verb(
-        "select", "fF", "pqgan.tokenizer.select:run", ("models*", "metrics*"), "choose the best tokenizer of a factor"
-    ),
+    "select-tokenizer": Verb("select", "fF", "pqgan.tokenizer.select:run", (), "choose the best tokenizer of a factor"),
     "finetune-tokenizer": Verb(
         "finetune", "fF", "pqgan.tokenizer.train:run_finetune", ("model", "data"), "fine-tune at a higher resolution"
     ),
@@ -96,9 +94,7 @@ def _pair(text: str) -> tuple[str, Path]:
 
 
 def _add_input(parser: argparse.ArgumentParser, name: str) -> None:
-    if name.endswith("*"):
-        parser.add_argument(f"--{name[:-1]}", nargs="*", type=Path, default=[], metavar="FOLDER")
-    elif name.endswith("="):
+    if name.endswith("="):
         parser.add_argument(f"--{name[:-1]}", nargs="+", type=_pair, required=True, metavar="ROLE=FOLDER")
     elif name.endswith("?"):
         parser.add_argument(f"--{name[:-1]}", type=Path, metavar="FOLDER")
@@ -121,7 +117,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=_make)
     sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
     sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
-    sub.add_argument("--results", nargs="*", type=Path, default=[], metavar="FOLDER")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
     sub.set_defaults(command=_render)
     sub = verbs.add_parser("report", parents=[common], help="write the HTML report from rendered tables and figures")
@@ -156,10 +151,10 @@ def _make(arguments: argparse.Namespace) -> None:
         )
     inputs = {}
     for given in verb.inputs:
-        name = given.rstrip("*?=")
+        name = given.rstrip("?=")
         value = getattr(arguments, name)
         inputs[name] = dict(value) if given.endswith("=") else value
-        folders = inputs[name].values() if given.endswith("=") else value if isinstance(value, list) else [value]
+        folders = inputs[name].values() if given.endswith("=") else [value]
         for folder in folders:
             if folder is not None and not folder.is_dir():
                 raise DataError(f"--{name}: {folder}: no such folder; expected the result of an earlier command")
@@ -168,7 +163,7 @@ def _make(arguments: argparse.Namespace) -> None:
 
 def _render(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
-    _function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.results, arguments.out)
+    _function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.out)
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -25,17 +25,18 @@ class Job:
     name: str
     spec: Mapping
     inputs: Mapping[str, "Job"] = field(default_factory=dict)
+    shown: Mapping = field(default_factory=dict)
+    """Settings of what lies beside the numbers, pictures say: part of this address, not of those downstream."""
+
+    @cached_property
+    def _content(self) -> str:
+        inputs = {role: job._content for role, job in self.inputs.items()}
+        return _sha256({"chapter": self.chapter, "name": self.name, "spec": self.spec, "inputs": inputs})
 
     @cached_property
     def digest(self) -> str:
-        """Eight hex digits over chapter, spec and the inputs' digests."""
-        content = {
-            "chapter": self.chapter,
-            "name": self.name,
-            "spec": self.spec,
-            "inputs": {role: job.digest for role, job in self.inputs.items()},
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hex digits over every setting that the result depends on, upstream included."""
+        return _sha256({"content": self._content, "shown": self.shown})[:8]
 
     @property
     def id(self) -> str:
@@ -49,6 +50,10 @@ class Job:
     def path(self) -> str:
         """Folder of the result, from the repository's root."""
         return f"{self.root}/{self.id}"
+
+
+def _sha256(content: Mapping) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(*sections: BaseModel | None, **values) -> dict:
@@ -75,8 +80,8 @@ class Plan:
         self._ldms()
         self._benches()
 
-    def _add(self, chapter: str, name: str, spec: Mapping, **inputs: Job) -> Job:
-        job = Job(self.settings.name, chapter, name, spec, inputs)
+    def _add(self, chapter: str, name: str, spec: Mapping, shown: Mapping | None = None, /, **inputs: Job) -> Job:
+        job = Job(self.settings.name, chapter, name, spec, inputs, shown or {})
         self._jobs.setdefault(chapter, {})[name] = job
         return job
 
@@ -120,8 +125,6 @@ class Plan:
             reading.metrics,
             section.features,
             version=section.version,
-            batch=section.batch,
-            showcase=section.showcase,
             geometry=reading.data.geometry,
         )
 
@@ -154,7 +157,9 @@ class Plan:
 
     def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str]) -> Job:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
-        return self._add(chapter, name, self._evaluation_spec(), model=model, **inputs)
+        section = self.settings.scale.evaluation
+        shown = {"batch": section.batch, "showcase": section.showcase}
+        return self._add(chapter, name, self._evaluation_spec(), shown, model=model, **inputs)
 
     def _selections(self) -> None:
         selection = self.settings.scale.selection

@@ -20,7 +20,8 @@ def chapters_moved(before, after):
     return {chapter for (chapter, name), path in after.items() if before.get((chapter, name)) != path}
 
 
-DOWNSTREAM_OF_FINETUNE = {"finetune", "evaluate", "adapt", "samples", "speed"}
+DOWNSTREAM_OF_FINETUNE = {"finetune", "evaluate_finetuned", "adapt", "samples", "speed"}
+DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,8 @@ DOWNSTREAM_OF_FINETUNE = {"finetune", "evaluate", "adapt", "samples", "speed"}
     [
         ("scales.smoke.speed.repeats", 4, {"speed"}),
         ("scales.smoke.matching.batch", 4, {"matching"}),
-        ("scales.smoke.evaluation.showcase", 9, {"evaluate", "select", "ldm", "generation"} | DOWNSTREAM_OF_FINETUNE),
+        ("scales.smoke.evaluation.showcase", 9, {"evaluate", "evaluate_finetuned"}),
+        ("scales.smoke.overrides.metrics", {"psnr": "pooled"}, {"evaluate", "select"} | DOWNSTREAM_OF_SELECT),
         ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
         ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),

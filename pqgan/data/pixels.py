@@ -11,7 +11,7 @@ Geometry = Literal["crop", "squash"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 # no format whose decoder starts another program, as PostScript's does
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -48,7 +48,8 @@ def read_rgb(path: Path | str) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # about damaged metadata and large files; damaged pixels and far too large files raise
+            warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 return to_rgb(image)
     except MemoryError:

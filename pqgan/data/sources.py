@@ -94,7 +94,9 @@ class WheelCrops:
                 f"allowed: {', '.join(sorted(available)) or 'nothing, as neither is installed'}"
             )
         if source.crops < len(self.classes):
-            raise SettingsError(f"crops: got {source.crops}; allowed: at least one for each of {len(self.classes)} photos")
+            raise SettingsError(
+                f"crops: got {source.crops}; allowed: at least one for each of {len(self.classes)} photos"
+            )
         self._photos = [read_rgb(available[name]) for name in self.classes]
         self._boxes = self._draw(seed)
 
@@ -161,7 +163,7 @@ class FolderImages:
         if not self.root.is_dir():
             raise DataError(
                 f"{self.root}: no such folder; put the images of {source.path} there, "
-                f"or set {DATA_DIR} (now {os.environ.get(DATA_DIR) or 'not set'}) to the folder that holds {source.path}"
+                f"or set {DATA_DIR} (now {os.environ.get(DATA_DIR) or 'not set'}) to the folder {source.path} is in"
             )
         files = self._files()
         self.classes = self._classes(files) if source.classes else []
@@ -204,7 +206,9 @@ class FolderImages:
         for table in tables:
             try:
                 # "NA" and "null" are words in a caption
-                rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False, usecols=lambda name: name in wanted)
+                rows = pd.read_csv(
+                    table, sep="\t", dtype=str, keep_default_na=False, usecols=lambda name: name in wanted
+                )
             except (ValueError, OSError) as error:
                 raise DataError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}") from None
             if absent := [name for name in wanted if name not in rows]:

@@ -62,12 +62,11 @@ class Comparison:
             self.distances[net].append(perceptual(*pair).cpu())
         # unrounded: torchmetrics' protocol floors what clean-fid's rounds
         both = torch.cat([originals, reconstructions])
-        for moments, features in zip(
-            self.moments, self.networks.inception(both, self.reading.fid).chunk(2), strict=True
-        ):
-            moments.update(features)
-        for kept, embedded in zip(self.embeddings, self.networks.clip(both).chunk(2), strict=True):
-            kept.append(embedded)
+        features = self.networks.inception(both, self.reading.fid).chunk(2)
+        embedded = self.networks.clip(both).chunk(2)
+        for side in range(2):
+            self.moments[side].update(features[side])
+            self.embeddings[side].append(embedded[side])
         if self.usage is not None:
             self.usage.update(codes)
 
@@ -128,9 +127,7 @@ class Comparison:
             for way, words in READING_NAMES.items()
         ]
         rows.append({"metric": "H_n_min", "value": usage.H_n_min(), "protocol": "least used subspace"})
-        rows.append(
-            {"metric": "dead_codes", "value": usage.dead_codes(), "protocol": "share of S*K codewords never used"}
-        )
+        rows.append({"metric": "dead_codes", "value": usage.dead_codes(), "protocol": "share of codewords never used"})
         bits = usage.S * math.log2(usage.K) / self.subject["F"] ** 2
         rows.append({"metric": "bits_per_pixel", "value": bits, "unit": "bit", "protocol": "S log2(K) / F^2"})
         return rows

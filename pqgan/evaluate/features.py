@@ -1,6 +1,6 @@
 """The feature networks of FID and CMMD: the libraries' own, with published or seeded random weights.
 
-Neither constructor downloads anything where `features.weights` is random. The perceptual network is in tokenizer/perceptual.
+Nothing is downloaded where the weights are random. The perceptual network is in tokenizer/perceptual.
 """
 
 from collections import OrderedDict
@@ -63,8 +63,8 @@ def _inception() -> nn.Sequential:
 class Inception(nn.Module):
     """FID's InceptionV3 of 2015-12-05, pool3 features.
 
-    Random weights are He-normal convolutions under the batch norms' fresh statistics: activations keep their scale to the
-    last layer, and features differ between images.
+    Random weights are He-normal convolutions under batch norms with fresh statistics, so that activations neither
+    vanish nor explode on the way to the last layer.
 
     Args:
         features: weights, seed, and the side that images are resized to.
@@ -191,7 +191,7 @@ def _published_clip(config: HubClip) -> nn.Module:
         return CLIPVisionModelWithProjection.from_pretrained(config.model, revision=config.revision)
     except OSError as error:
         raise ResourceError(
-            f"{config.model}: not in {weights.VARIABLE} ({local or 'not set'}) nor in the Hugging Face cache, and cannot be "
-            f"downloaded ({' '.join(str(error).split())[:120]}); fetch it with `hf download {config.model}`, "
-            "or set features.clip to a random tower"
+            f"{config.model}: not in {weights.VARIABLE} ({local or 'not set'}) nor in the Hugging Face cache, "
+            f"and cannot be downloaded ({' '.join(str(error).split())[:120]}); "
+            f"fetch it with `hf download {config.model}`, or set features.clip to a random tower"
         ) from None

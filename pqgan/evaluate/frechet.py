@@ -7,8 +7,8 @@ from torch import Tensor
 class Moments:
     """Mean and covariance of features, in float64, batch by batch.
 
-    Up to as many vectors as dimensions are kept as they are: their covariance has no more rank than that. Beyond, batches are
-    merged into the moments as they come (Chan et al. 1979) and no vector is kept.
+    While there are no more vectors than dimensions they are kept: their covariance has no more rank than that. Beyond,
+    batches are merged into the moments as they come (Chan et al. 1979) and no vector is kept.
 
     Args:
         dimension: D.

@@ -48,8 +48,9 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
     inception = Inception(settings.scale.evaluation.features).to(target)
     loaded = load_tokenizer(tokenizer).to(target)
     real, fake = Moments(inception.dimension), Moments(inception.dimension)
+    prepared = PreparedSet(reference)
     for batch in evaluation_batches(
-        PreparedSet(reference),
+        prepared,
         batch=section.sample_batch,
         resolution=section.resolution,
         geometry=settings.reading.data.geometry,
@@ -70,8 +71,16 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
             for number, image in enumerate(to_uint8(images[: max(0, section.grid - fake.n)]), start=fake.n):
                 save_png(image, folder / f"{number}.png")
             fake.update(inception(images.to(target), resize))
+        gfid = Measurement(
+            metric="gfid",
+            value=frechet_distance(real, fake),
+            n=fake.n,
+            protocol=f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes, "
+            f"against {real.n} images; {RESIZES[resize]}{sample_note(inception.dimension, real.n, fake.n)}",
+            network=inception.label,
+            conditions={"reference_n": real.n},
+        )
         subject = loaded.subject()
-        method = section.latents[job.name].method
         write_record(
             folder,
             Record(
@@ -79,7 +88,7 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
                 name=job.name,
                 scale=settings.name,
                 subject={
-                    "method": method,
+                    "method": section.latents[job.name].method,
                     "F": subject["F"],
                     "d": subject["d"],
                     "latent": job.name,
@@ -87,19 +96,8 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
                     "train_steps": section.steps,
                     "batch": section.batch,
                 },
-                sets={"reference": PreparedSet(reference).name},
-                measurements=[
-                    Measurement(
-                        metric="gfid",
-                        value=frechet_distance(real, fake),
-                        n=fake.n,
-                        protocol=f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes, "
-                        f"against {real.n} images; {RESIZES[resize]}"
-                        + sample_note(inception.dimension, real.n, fake.n),
-                        network=inception.label,
-                        conditions={"reference_n": real.n},
-                    )
-                ],
+                sets={"reference": prepared.name},
+                measurements=[gfid],
                 provenance=provenance(job),
             ),
         )

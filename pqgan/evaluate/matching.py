@@ -11,7 +11,7 @@ from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
-from pqgan.settings import PQConfig, Settings
+from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.model import PQModel
@@ -36,9 +36,9 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     for config in bench.configs:
         model = build(config, trunk, settings.reading, settings.scale.seed).to(target).eval()
         seconds = _time(model, images, bench.repeats)
-        measurements += _measurements(
-            config, seconds, bench.batch, bench.resolution, bench.repeats, device_name(target)
-        )
+        rows = _rows(seconds, device_name(target))
+        conditions = config.model_dump(include={"d", "S", "K"}) | bench.model_dump(include={"batch", "resolution"})
+        measurements += [Measurement(n=bench.repeats, conditions=conditions, **row) for row in rows]
     with new_folder(out) as folder:
         write_record(
             folder,
@@ -79,9 +79,7 @@ def _time(model: PQModel, images: Tensor, repeats: int) -> dict[str, float]:
     return {way: median(stopwatch.laps()) for way, stopwatch in stopwatches.items()}
 
 
-def _measurements(
-    config: PQConfig, seconds: dict[str, float], batch: int, resolution: int, repeats: int, where: str
-) -> list[Measurement]:
+def _rows(seconds: dict[str, float], where: str) -> list[dict]:
     words = {
         "seconds_with": "reconstruction of a batch",
         "seconds_without": "reconstruction of a batch without the quantiser",
@@ -92,8 +90,5 @@ def _measurements(
         for way, value in seconds.items()
     ]
     added = (seconds["seconds_with"] - seconds["seconds_without"]) / seconds["seconds_without"]
-    rows.append(
-        {"metric": "overhead", "value": added, "protocol": f"(with - without) / without, medians, fp32, {where}"}
-    )
-    conditions = {"d": config.d, "S": config.S, "K": config.K, "batch": batch, "resolution": resolution}
-    return [Measurement(n=repeats, conditions=conditions, **row) for row in rows]
+    protocol = f"(with - without) / without the quantiser, of medians, fp32, {where}"
+    return [*rows, {"metric": "overhead", "value": added, "protocol": protocol}]

@@ -12,8 +12,8 @@ def to_uint8(images: Tensor, rounding: str = "nearest") -> Tensor:
     """8-bit images (B, 3, H, W) of images in [-1, 1].
 
     Args:
-        rounding: nearest, as image files are written; or floor, as torchmetrics converts floats. Values that came from 8-bit
-            images come back either way: floor forgives them a thousandth of a level of float error.
+        rounding: nearest, as image files are written; or floor, as torchmetrics converts floats. 8-bit images come back
+            as they were either way: floor forgives a thousandth of a level of float error.
 
     Raises:
         NumericalError: a value is not finite.

@@ -11,7 +11,7 @@ PEAK = 255.0
 class PSNR:
     """Squared errors of any number of image pairs.
 
-    An image that is reproduced exactly has no finite PSNR; the mean leaves it out, and `exact` says how many there were.
+    An image that is reproduced exactly has no finite PSNR; the mean leaves it out, and `exact` counts them.
     """
 
     def __init__(self):

@@ -1,7 +1,7 @@
 """How much of its codebooks a product quantiser uses: normalised entropy H_n and normalised perplexity P_n (eq. 3).
 
-The paper defines both for one codebook. Over S of them there are two readings (point 15): the mean over subspaces, or one
-histogram of all S*K codewords side by side. With one codebook they are the same.
+The paper defines both for one codebook. Over S of them there are two readings (point 15): the mean over subspaces, or
+one histogram of all S*K codewords side by side. With one codebook they are the same.
 """
 
 import math
@@ -56,7 +56,7 @@ class Usage:
         return torch.special.entr(self.counts.double() / totals).sum(dim=1)
 
     def H_n(self, reading: Reading = "mean_over_subspaces") -> float:
-        """Normalised entropy in [0, 1], logarithm to base K; concatenated, a collapsed model still has log S of log SK."""
+        """Normalised entropy in [0, 1]; concatenated, even a collapsed model has log S of the possible log SK."""
         mean = float(self.entropies().mean())
         if reading == "mean_over_subspaces":
             return mean / math.log(self.K)

@@ -1,4 +1,4 @@
-"""Published networks that measure images: where they come from, and where a copy is looked for before it is downloaded."""
+"""Published networks that measure images: where they come from, and where a copy is looked for before a download."""
 
 import hashlib
 import os

@@ -14,23 +14,22 @@ from pqgan.storage.atomic import new_folder, write_text
 LARGER_IS_BETTER = {"psnr"}
 
 
-def run(settings: Settings, job: Job, *, models: list[Path], metrics: list[Path], out: Path) -> None:
+def run(settings: Settings, job: Job, *, out: Path) -> None:
     """Copy the selected tokenizer and say why it was selected.
 
     Args:
-        job: of chapter select.
-        models: folders of the candidates; only one where the reading names it.
-        metrics: folders of their evaluations, in the same order; none where the reading names it.
+        job: of chapter select; its inputs are the candidates and, where they are measured, their evaluations.
         out: folder of the copy, with `selected.json` beside it.
 
     Raises:
         DataError: a candidate has no measurement of the metric on the validation set.
     """
-    names = [role.removeprefix("model-") for role in job.inputs if role.startswith("model-")]
+    models = {role.removeprefix("model-"): other for role, other in job.inputs.items() if role.startswith("model-")}
     selection = settings.scale.selection
     candidates = {}
     if selection.mode == "measured":
-        for name, folder in zip(names, metrics, strict=True):
+        for name in models:
+            folder = job.inputs[f"metrics-{name}"].path
             measurement = read_record(folder).get(selection.metric, on="val")
             if measurement is None:
                 raise DataError(f"{folder}/metrics.json: no headline {selection.metric!r} on val; evaluate it again")
@@ -38,8 +37,8 @@ def run(settings: Settings, job: Job, *, models: list[Path], metrics: list[Path]
         best = max if selection.metric in LARGER_IS_BETTER else min
         chosen = best(candidates, key=candidates.get)
     else:
-        (chosen,) = names
-    source = models[names.index(chosen)]
+        (chosen,) = models
+    source = models[chosen].path
     with new_folder(out) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         (folder / "provenance.json").rename(folder / "training_provenance.json")
@@ -49,7 +48,7 @@ def run(settings: Settings, job: Job, *, models: list[Path], metrics: list[Path]
             "mode": selection.mode,
             "metric": selection.metric if candidates else None,
             "candidates": candidates,
-            "model": str(source),
+            "model": source,
         }
         write_text(folder / "selected.json", json.dumps(about, indent=1) + "\n")
         write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")

@@ -25,7 +25,8 @@ def assert_nearest(z, codebooks):
 
 @pytest.mark.parametrize("N", [1, 257])
 @pytest.mark.parametrize(
-    ("d", "S", "K"), [(8, 8, 64), (8, 4, 16), (16, 2, 100), (24, 8, 7), (64, 1, 512), (32, 1, 2), (16, 16, 2), (256, 1, 300)]
+    ("d", "S", "K"),
+    [(8, 8, 64), (8, 4, 16), (16, 2, 100), (24, 8, 7), (64, 1, 512), (32, 1, 2), (16, 16, 2), (256, 1, 300)],
 )
 def test_equals_brute_force(d, S, K, N):
     generator = torch.Generator().manual_seed(d * S + K)

@@ -66,7 +66,11 @@ def test_paper_scale_holds_the_numbers_of_table_4(params_path):
     settings = load(params_path, "paper")
     scale = settings.scale
     assert (scale.tokenizer.training.steps, settings.reading.training.total_batch) == (1_000_000, 20)
-    assert (scale.finetune.training.steps, scale.finetune.batch, scale.finetune.training.resolution) == (200_000, 15, 768)
+    assert (scale.finetune.training.steps, scale.finetune.batch, scale.finetune.training.resolution) == (
+        200_000,
+        15,
+        768,
+    )
     assert settings.reading.adaptation.stage1_resolution == 384
     phases = {
         name: [(p.resolution, p.steps, p.batch, p.learning_rate) for p in variant.stage2]

@@ -29,7 +29,9 @@ def test_kl_is_zero_for_the_standard_normal_and_right_for_another():
     assert kl_to_standard_normal(zeros, zeros).item() == 0
     # a unit shift costs 1/2 a value, four values an image
     assert kl_to_standard_normal(zeros + 1, zeros).item() == pytest.approx(2)
-    divergence = torch.distributions.kl_divergence(torch.distributions.Normal(0.3, 2.0), torch.distributions.Normal(0, 1))
+    divergence = torch.distributions.kl_divergence(
+        torch.distributions.Normal(0.3, 2.0), torch.distributions.Normal(0, 1)
+    )
     logvar = torch.full_like(zeros, 4.0).log()
     assert kl_to_standard_normal(zeros + 0.3, logvar).item() == pytest.approx(4 * divergence.item(), rel=1e-5)
 

@@ -64,7 +64,9 @@ def test_saved_and_loaded_model_is_the_same(model, images, tmp_path):
     model.save_pretrained(tmp_path)
     again = PQModel.from_pretrained(tmp_path)
     assert again.config.scaling_factor == 2.5
-    assert torch.equal(again.decode(again.encode(images).latents).sample, model.decode(model.encode(images).latents).sample)
+    assert torch.equal(
+        again.decode(again.encode(images).latents).sample, model.decode(model.encode(images).latents).sample
+    )
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.subject() | {"parameters": 0} == {
         "kind": "pq",

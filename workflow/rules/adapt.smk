@@ -10,13 +10,13 @@ rule make_backbone:
         f"benchmarks/{SCALE}/backbone/{{id}}.tsv"
     wildcard_constraints:
         id=planned("backbone"),
-    params:
-        name=name_of,
     resources:
         mem_mb=HARDWARE.mem_mb,
         runtime=HARDWARE.runtime_short,
+    params:
+        job=which,
     shell:
-        "pqgan make-backbone {params.name} --scale {SCALE} --out {output} &> {log}"
+        "pqgan make-backbone {params.job} --out {output} &> {log}"
 
 
 rule adapt:
@@ -33,13 +33,13 @@ rule adapt:
         f"benchmarks/{SCALE}/adapt/{{id}}.tsv"
     wildcard_constraints:
         id=planned("adapt"),
-    params:
-        name=name_of,
     threads: HARDWARE.cpus
     resources:
         **training_resources(),
+    params:
+        job=which,
     shell:
-        "pqgan adapt {params.name} --scale {SCALE} --unet {input.unet} --backbone {input.backbone}"
+        "pqgan adapt {params.job} --unet {input.unet} --backbone {input.backbone}"
         " --tokenizer {input.tokenizer} --data {input.data} --out {output} &> {log}"
 
 
@@ -56,13 +56,13 @@ rule sample:
         f"benchmarks/{SCALE}/samples/{{id}}.tsv"
     wildcard_constraints:
         id=planned("samples"),
-    params:
-        name=name_of,
     threads: HARDWARE.cpus
     resources:
         **inference_resources(),
+    params:
+        job=which,
     shell:
-        "pqgan sample {params.name} --scale {SCALE} --unet {input.unet} --backbone {input.backbone}"
+        "pqgan sample {params.job} --unet {input.unet} --backbone {input.backbone}"
         " --tokenizer {input.tokenizer} --out {output} &> {log}"
 
 

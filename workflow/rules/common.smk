@@ -9,7 +9,10 @@ from pqgan.settings import load
 
 unknown = set(config) - {"scale"}
 if unknown:
-    print(f"--config: got {', '.join(sorted(unknown))}; allowed: scale (edit params.yaml for all else)", file=sys.stderr)
+    print(
+        f"--config: got {', '.join(sorted(unknown))}; allowed: scale (edit params.yaml for all else)",
+        file=sys.stderr,
+    )
     sys.exit(2)
 
 try:
@@ -24,7 +27,7 @@ HARDWARE = PLAN.settings.scale.hardware
 
 def planned_job(chapter, wildcards):
     """The job that a rule's {id} stands for."""
-    return PLAN.job(chapter, wildcards.id[:-9])
+    return PLAN.job(chapter, name_of(wildcards))
 
 
 def planned(chapter, prefix=""):
@@ -34,8 +37,13 @@ def planned(chapter, prefix=""):
 
 
 def name_of(wildcards):
-    """The name that a pqgan verb takes: the id without its digest."""
+    """The name of a job: its id without the digest."""
     return wildcards.id[:-9]
+
+
+def which(wildcards):
+    """What every pqgan verb is told: which job of which scale."""
+    return f"{name_of(wildcards)} --scale {SCALE}"
 
 
 def made_from(chapter, role):
@@ -82,7 +90,9 @@ def evaluation_sets(wildcards):
     """role=folder pairs for an evaluation."""
     jobs = PLAN.chapter("evaluate") | PLAN.chapter("evaluate_finetuned")
     inputs = jobs[name_of(wildcards)].inputs
-    return [f"{role.removeprefix('set-')}={job.path}" for role, job in inputs.items() if role.startswith("set-")]
+    return [
+        f"{role.removeprefix('set-')}={job.path}" for role, job in inputs.items() if role.startswith("set-")
+    ]
 
 
 def generator_options(wildcards):

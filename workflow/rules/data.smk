@@ -10,13 +10,13 @@ rule prepare_data:
         f"benchmarks/{SCALE}/data/{{id}}.tsv"
     wildcard_constraints:
         id=planned("data"),
-    params:
-        name=name_of,
     resources:
         mem_mb=HARDWARE.mem_mb,
         runtime=HARDWARE.runtime_short,
+    params:
+        job=which,
     shell:
-        "pqgan prepare-data {params.name} --scale {SCALE} --out {output} &> {log}"
+        "pqgan prepare-data {params.job} --out {output} &> {log}"
 
 
 rule data:

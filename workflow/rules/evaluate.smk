@@ -14,14 +14,14 @@ rule evaluate_generation:
         f"benchmarks/{SCALE}/generation/{{id}}.tsv"
     wildcard_constraints:
         id=planned("generation"),
-    params:
-        name=name_of,
-        tokenizer=latent_tokenizer,
     threads: HARDWARE.cpus
     resources:
         **inference_resources(),
+    params:
+        job=which,
+        tokenizer=latent_tokenizer,
     shell:
-        "pqgan evaluate-generation {params.name} --scale {SCALE} --model {input.model} --tokenizer {params.tokenizer}"
+        "pqgan evaluate-generation {params.job} --model {input.model} --tokenizer {params.tokenizer}"
         " --reference {input.reference} --out {output} &> {log}"
 
 
@@ -37,15 +37,15 @@ rule bench_sampling:
         f"benchmarks/{SCALE}/speed/{{id}}.tsv"
     wildcard_constraints:
         id=planned("speed"),
-    params:
-        name=name_of,
-        backbone=PLAN.job("backbone", "backbone").path,
-        generator=generator_options,
     threads: workflow.cores
     resources:
         **inference_resources(),
+    params:
+        job=which,
+        backbone=PLAN.job("backbone", "backbone").path,
+        generator=generator_options,
     shell:
-        "pqgan bench-sampling {params.name} --scale {SCALE} --backbone {params.backbone} {params.generator}"
+        "pqgan bench-sampling {params.job} --backbone {params.backbone} {params.generator}"
         " --out {output} &> {log}"
 
 
@@ -58,13 +58,13 @@ rule bench_matching:
         f"benchmarks/{SCALE}/matching/{{id}}.tsv"
     wildcard_constraints:
         id=planned("matching"),
-    params:
-        name=name_of,
     threads: workflow.cores
     resources:
         **inference_resources(),
+    params:
+        job=which,
     shell:
-        "pqgan bench-matching {params.name} --scale {SCALE} --out {output} &> {log}"
+        "pqgan bench-matching {params.job} --out {output} &> {log}"
 
 
 rule evaluated:

@@ -13,13 +13,13 @@ rule finetune_tokenizer:
         f"benchmarks/{SCALE}/finetune/{{id}}.tsv"
     wildcard_constraints:
         id=planned("finetune"),
-    params:
-        name=name_of,
     threads: HARDWARE.cpus
     resources:
         **training_resources(),
+    params:
+        job=which,
     shell:
-        "pqgan finetune-tokenizer {params.name} --scale {SCALE} --model {input.model} --data {input.data}"
+        "pqgan finetune-tokenizer {params.job} --model {input.model} --data {input.data}"
         " --out {output} &> {log}"
 
 
@@ -35,14 +35,14 @@ rule evaluate_finetuned:
         f"benchmarks/{SCALE}/evaluate_finetuned/{{id}}.tsv"
     wildcard_constraints:
         id=planned("evaluate_finetuned"),
-    params:
-        name=name_of,
-        sets=evaluation_sets,
     threads: HARDWARE.cpus
     resources:
         **inference_resources(),
+    params:
+        job=which,
+        sets=evaluation_sets,
     shell:
-        "pqgan evaluate-finetuned {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
+        "pqgan evaluate-finetuned {params.job} --model {input.model} --sets {params.sets}"
         " --out {output} &> {log}"
 
 

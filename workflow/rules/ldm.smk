@@ -13,14 +13,14 @@ rule train_ldm:
         f"benchmarks/{SCALE}/ldm/{{id}}.tsv"
     wildcard_constraints:
         id=planned("ldm"),
-    params:
-        name=name_of,
-        tokenizer=latent_tokenizer,
     threads: HARDWARE.cpus
     resources:
         **training_resources(),
+    params:
+        job=which,
+        tokenizer=latent_tokenizer,
     shell:
-        "pqgan train-ldm {params.name} --scale {SCALE} --tokenizer {params.tokenizer} --data {input.data}"
+        "pqgan train-ldm {params.job} --tokenizer {params.tokenizer} --data {input.data}"
         " --out {output} &> {log}"
 
 

@@ -13,8 +13,10 @@ rule render_table:
         f"benchmarks/{SCALE}/report/{{item}}.tsv"
     wildcard_constraints:
         item="|".join(item for item in contents.ITEMS if item.startswith("table")),
+    params:
+        scale=SCALE,
     shell:
-        "pqgan render {wildcards.item} --scale {SCALE} --results {input} --out {output.tex} &> {log}"
+        "pqgan render {wildcards.item} --scale {params.scale} --out {output.tex} &> {log}"
 
 
 rule render_figure:
@@ -30,18 +32,21 @@ rule render_figure:
         f"benchmarks/{SCALE}/report/{{item}}.tsv"
     wildcard_constraints:
         item="|".join(item for item in contents.ITEMS if item.startswith("figure")),
+    params:
+        scale=SCALE,
     shell:
-        "pqgan render {wildcards.item} --scale {SCALE} --results {input} --out {output.pdf} &> {log}"
+        "pqgan render {wildcards.item} --scale {params.scale} --out {output.pdf} &> {log}"
 
 
 rule report_page:
     input:
-        items=expand("reports/{item}.json", item=contents.ITEMS),
+        rendered=expand("reports/{item}.json", item=contents.ITEMS),
     output:
         "reports/report.html",
     log:
         f"logs/{SCALE}/report/report.log",
     params:
         benchmarks=f"benchmarks/{SCALE}",
+        scale=SCALE,
     shell:
-        "pqgan report --scale {SCALE} --items reports --benchmarks {params.benchmarks} --out {output} &> {log}"
+        "pqgan report --scale {params.scale} --items reports --benchmarks {params.benchmarks} --out {output} &> {log}"

@@ -12,13 +12,13 @@ rule train_tokenizer:
         f"benchmarks/{SCALE}/tokenizer/{{id}}.tsv"
     wildcard_constraints:
         id=planned("tokenizer"),
-    params:
-        name=name_of,
     threads: HARDWARE.cpus
     resources:
         **training_resources(),
+    params:
+        job=which,
     shell:
-        "pqgan train-tokenizer {params.name} --scale {SCALE} --data {input.data} --out {output} &> {log}"
+        "pqgan train-tokenizer {params.job} --data {input.data} --out {output} &> {log}"
 
 
 rule evaluate_tokenizer:
@@ -33,14 +33,14 @@ rule evaluate_tokenizer:
         f"benchmarks/{SCALE}/evaluate/{{id}}.tsv"
     wildcard_constraints:
         id=planned("evaluate"),
-    params:
-        name=name_of,
-        sets=evaluation_sets,
     threads: HARDWARE.cpus
     resources:
         **inference_resources(),
+    params:
+        job=which,
+        sets=evaluation_sets,
     shell:
-        "pqgan evaluate-tokenizer {params.name} --scale {SCALE} --model {input.model} --sets {params.sets}"
+        "pqgan evaluate-tokenizer {params.job} --model {input.model} --sets {params.sets}"
         " --out {output} &> {log}"
 
 
@@ -56,14 +56,13 @@ rule select_tokenizer:
         f"benchmarks/{SCALE}/select/{{id}}.tsv"
     wildcard_constraints:
         id=planned("select"),
-    params:
-        name=name_of,
     resources:
         mem_mb=HARDWARE.mem_mb,
         runtime=HARDWARE.runtime_short,
+    params:
+        job=which,
     shell:
-        "pqgan select-tokenizer {params.name} --scale {SCALE} --models {input.models} --metrics {input.metrics}"
-        " --out {output} &> {log}"
+        "pqgan select-tokenizer {params.job} --out {output} &> {log}"
 
 
 rule tokenizers:

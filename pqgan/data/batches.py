@@ -1,0 +1,167 @@
+"""Prepared sets -> batches: batch t is a pure function of (seed, t), whatever the workers, ranks or interruptions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pqgan.errors import PqganError, ResourceError, SettingsError
+from pqgan.randomness import generator_at, rng_at
+
+from .pixels import Geometry, resize
+from .prepared import PreparedSet
+
+TIMEOUT = 600
+"""Seconds without a batch after which a worker counts as stuck; the loader's own default waits for ever."""
+
+
+@dataclass
+class Batch:
+    """Images with what is known of them."""
+
+    images: Tensor
+    """(B, 3, H, W), float32 in [-1, 1]."""
+    labels: Tensor
+    """(B,), int64; -1 where the set has no classes."""
+    captions: list[str]
+
+
+class _Crops(Dataset):
+    """Image `index` of a set at a resolution; by chance `draw`, or from its centre where that is None."""
+
+    def __init__(self, prepared: PreparedSet, resolution: int, geometry: Geometry, seed: int):
+        self.prepared, self.resolution, self.geometry, self.seed = prepared, resolution, geometry, seed
+
+    def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int, str]:
+        index, draw = item
+        side = self.resolution
+        image = resize(Image.fromarray(self.prepared.image(index)), side, self.geometry)
+        room = image.width - side, image.height - side
+        if draw is None:
+            left, top = room[0] // 2, room[1] // 2
+        else:
+            rng = rng_at(self.seed, draw, "augment")
+            left, top = (int(rng.integers(0, free + 1)) for free in room)
+        pixels = np.array(image.crop((left, top, left + side, top + side)))  # (H, W, 3)
+        return torch.from_numpy(pixels).permute(2, 0, 1), self.prepared.label(index), self.prepared.caption(index)
+
+
+def _collate(items: list[tuple[Tensor, int, str]]) -> tuple[Tensor, Tensor, list[str]]:
+    images, labels, captions = zip(*items, strict=True)
+    return torch.stack(images), torch.tensor(labels), list(captions)
+
+
+def _load(crops: _Crops, batches: "list | _Steps", workers: int) -> Iterator[Batch]:
+    loader = DataLoader(
+        crops,
+        batch_sampler=batches,
+        collate_fn=_collate,
+        num_workers=workers,
+        timeout=TIMEOUT if workers else 0,
+        # its own, because the loader draws a number that the global generator would miss
+        generator=generator_at(crops.seed, 0, "loader"),
+    )
+    try:
+        for images_uint8, labels, captions in loader:
+            # float only here: workers hand over a quarter of the bytes
+            yield Batch(images_uint8.float().div_(127.5).sub_(1), labels, captions)
+    except PqganError as error:
+        # a worker's error arrives with its traceback, whose last line it is
+        last = str(error).strip().splitlines()[-1]
+        raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
+    except RuntimeError as error:
+        if workers and "DataLoader" in str(error):
+            reason = str(error).splitlines()[0]
+            raise ResourceError(f"hardware.workers: {reason}; give the job more memory, or lower it") from None
+        raise
+
+
+class _Steps:
+    """For each step, this rank's (image, draw) pairs; draw n of the run is place n % N of epoch n // N."""
+
+    def __init__(self, n: int, batch: int, steps: range, seed: int, mine: range):
+        self.n, self.batch, self.steps, self.seed, self.mine = n, batch, steps, seed, mine
+        # a batch may straddle two epochs, or more where the set is smaller than a batch
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return rng_at(self.seed, epoch, "order").permutation(self.n)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in self.steps:
+            draws = [step * self.batch + place for place in self.mine]
+            yield [(int(self._order(draw // self.n)[draw % self.n]), draw) for draw in draws]
+
+
+def training_batches(
+    prepared: PreparedSet,
+    *,
+    batch: int,
+    resolution: int,
+    steps: range,
+    seed: int,
+    geometry: Geometry,
+    workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[tuple[int, Batch]]:
+    """Shuffled batches, each with its step; every image once an epoch.
+
+    Args:
+        prepared: the set.
+        batch: images a step, over all ranks.
+        resolution: side of the images, pixels; images are resized only where it is not the set's own size.
+        steps: to make batches for; a later start continues an interrupted run exactly.
+        seed: of order and crops.
+        geometry: crop brings the shortest side to resolution and crops at random; squash brings both sides there.
+        workers: processes that load; 0 loads in this one. Batches do not depend on it.
+        rank: which of the world's contiguous slices of a batch is wanted.
+        world: number of ranks.
+
+    Raises:
+        SettingsError: ranks that do not divide the batch.
+        DataError: a damaged image.
+        ResourceError: a worker is stuck or was killed.
+    """
+    if batch % world:
+        raise SettingsError(f"batch: got {batch} on {world} devices; allowed: a multiple of the number of devices")
+    share = batch // world
+    mine = range(rank * share, (rank + 1) * share)
+    order = _Steps(len(prepared), batch, steps, seed, mine)
+    return zip(steps, _load(_Crops(prepared, resolution, geometry, seed), order, workers), strict=True)
+
+
+def evaluation_batches(
+    prepared: PreparedSet,
+    *,
+    batch: int,
+    resolution: int | None = None,
+    geometry: Geometry,
+    limit: int | None = None,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """Every image once, in order, cropped at its centre; the last batch may be smaller.
+
+    Args:
+        prepared: the set.
+        batch: images a batch.
+        resolution: side of the images, pixels; the set's size where None.
+        geometry: as for training.
+        limit: how many images, from the first; all where None.
+        workers: processes that load.
+
+    Raises:
+        DataError: a damaged image.
+    """
+    n = len(prepared) if limit is None else min(limit, len(prepared))
+    crops = _Crops(prepared, resolution or prepared.size, geometry, seed=0)
+    batches = [[(index, None) for index in range(first, min(first + batch, n))] for first in range(0, n, batch)]
+    return _load(crops, batches, workers)

@@ -1,0 +1,89 @@
+"""Stable Diffusion on product-quantised latents, stage by stage (section 5, appendix A.2, Table 4)."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+from diffusers import DDIMScheduler, UNet2DConditionModel
+
+from pqgan.data.prepared import PreparedSet
+from pqgan.engine.launch import make_fabric
+from pqgan.errors import DataError, SettingsError
+from pqgan.plan import Job
+from pqgan.provenance import provenance
+from pqgan.settings import Settings
+from pqgan.settings.diffusion import Phase
+from pqgan.storage.atomic import new_folder, write_text
+from pqgan.tokenizer.load import load_tokenizer
+
+from .parts import load_part
+from .step import Denoiser, Draws
+from .surgery import freeze_all_but_new, widen
+from .text import Captions
+from .training import Phases, train
+from .unet import latent_side
+
+
+def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, data: Path, out: Path) -> None:
+    """One stage of a variant's adaptation.
+
+    Stage 1 widens the backbone's U-Net and trains conv_in and conv_out alone, without average. Stage 2 trains all
+    weights through the variant's phases and keeps their moving average.
+
+    Args:
+        job: of chapter adapt, named VARIANT-stage1 or VARIANT-stage2.
+        unet: folder with unet/: the backbone for stage 1, the result of stage 1 for stage 2.
+        backbone: pipeline folder, for its text encoder and noise schedule.
+        tokenizer: folder of the trained tokenizer.
+        data: prepared set with captions.
+        out: unet/ and train.jsonl.
+    """
+    section, reading = settings.scale.adapt, settings.reading.adaptation
+    name, first = _stage(job.name)
+    variant = section.variants[name]
+    fabric = make_fabric(settings.scale.hardware, settings.reading.training.precision)
+    latents = load_tokenizer(tokenizer).to(fabric.device)
+    network = load_part(UNet2DConditionModel, unet, "unet")
+    if first:
+        phases = (Phase(resolution=reading.stage1_resolution, **variant.stage1.model_dump()),)
+        widen(network, latents.channels, reading.widening)
+        freeze_all_but_new(network)
+    else:
+        phases = variant.stage2
+        if network.config.in_channels != latents.channels:
+            raise DataError(
+                f"{unet}: the U-Net has {network.config.in_channels} latent channels, but the tokenizer in {tokenizer} "
+                f"has {latents.channels}; expected the result of {name}-stage1 on that tokenizer"
+            )
+    key = f"adapt.variants.{name}: resolution"
+    sides = [latent_side(phase.resolution, latents.factor, network, key) for phase in phases]
+    network.register_to_config(sample_size=sides[-1])
+    draws = Draws(fabric, settings.scale.seed)
+    # only the first process writes: the others would replace its result with their empty folders
+    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
+        trained = train(
+            settings,
+            fabric,
+            Denoiser(network),
+            DDIMScheduler.from_pretrained(backbone, subfolder="scheduler"),
+            latents,
+            Captions(backbone, reading.caption_dropout, draws),
+            PreparedSet(data),
+            Phases(phases),
+            draws=draws,
+            weight_decay=reading.weight_decay,
+            ema_decay=None if first else reading.ema_decay,
+            log_every=section.log_every,
+            folder=folder,
+            name=job.id,
+        )
+        if fabric.is_global_zero:
+            trained.unet.save_pretrained(folder / "unet")
+            write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+
+
+def _stage(name: str) -> tuple[str, bool]:
+    variant, _, stage = name.rpartition("-stage")
+    if stage not in ("1", "2"):
+        raise SettingsError(f"adapt: got {name!r}; allowed: a variant's name with -stage1 or -stage2")
+    return variant, stage == "1"

@@ -1,0 +1,153 @@
+"""Images from an adapted Stable Diffusion, by prompt, and from a model from scratch, by class."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from pqgan.engine.launch import device as device_of
+from pqgan.errors import DataError
+from pqgan.plan import Job
+from pqgan.provenance import provenance
+from pqgan.randomness import generator_at
+from pqgan.settings import Settings
+from pqgan.storage.atomic import new_folder, write_text
+from pqgan.tokenizer.load import Tokenizer, load_tokenizer
+
+from .ldm import ClassEmbedding
+from .parts import load_part
+from .unet import latent_side
+
+
+def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, out: Path) -> None:
+    """Sample every prompt once, with DDIM (eta 0) and classifier-free guidance (reading 22).
+
+    Args:
+        job: of chapter samples; its name is the variant's.
+        unet: result of the variant's stage 2.
+        backbone: pipeline folder, for text encoder and noise schedule.
+        tokenizer: folder of the trained tokenizer.
+        out: 0.png, 1.png, ..., one a prompt, and samples.json.
+    """
+    section, reading = settings.scale.adapt, settings.reading.adaptation
+    seed, size = settings.scale.seed, section.variants[job.name].sample_size
+    device = device_of(settings.scale.hardware)
+    pipeline = load_pipeline(unet, backbone, tokenizer).to(device)
+    side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, f"adapt.variants.{job.name}.sample_size")
+    how = {"size": size, "steps": reading.sampler_steps, "guidance": reading.guidance, "eta": 0.0, "seed": seed}
+    with new_folder(out) as folder:
+        for index, prompt in enumerate(section.prompts):
+            image = pipeline(
+                prompt,
+                height=size,
+                width=size,
+                num_inference_steps=reading.sampler_steps,
+                guidance_scale=reading.guidance,
+                eta=0.0,
+                generator=generator_at(seed, index, "prompts", device),
+            ).images[0]
+            image.save(folder / f"{index}.png")
+        record = {"prompts": section.prompts, **how, "latent_size": side, "F": pipeline.vae_scale_factor}
+        write_text(folder / "samples.json", json.dumps(record, indent=1) + "\n")
+        write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+
+
+def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> StableDiffusionPipeline:
+    """A text-to-image pipeline with DDIM and without safety checker, on the CPU.
+
+    Args:
+        unet: folder with unet/; None for the backbone's.
+        backbone: pipeline folder.
+        tokenizer: folder of a trained tokenizer, which takes the place of the VAE; None for the backbone's VAE.
+
+    Raises:
+        DataError: U-Net and tokenizer have different latent channels.
+    """
+    network = load_part(UNet2DConditionModel, unet or backbone, "unet").eval()
+    if tokenizer is None:
+        vae = load_part(AutoencoderKL, backbone, "vae").eval()
+        channels = vae.config.latent_channels
+    else:
+        loaded = load_tokenizer(tokenizer)
+        vae, channels = loaded.model, loaded.channels
+    _same_channels(network, unet or backbone, channels, tokenizer or backbone)
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        unet=network,
+        text_encoder=load_part(CLIPTextModel, backbone, "text_encoder").eval(),
+        tokenizer=CLIPTokenizer.from_pretrained(Path(backbone) / "tokenizer"),
+        scheduler=DDIMScheduler.from_pretrained(backbone, subfolder="scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=not sys.stderr.isatty())
+    return pipeline
+
+
+def _same_channels(unet: UNet2DConditionModel, folder: Path, channels: int, where: Path | str) -> None:
+    if unet.config.in_channels != channels:
+        raise DataError(
+            f"{folder}: the U-Net has {unet.config.in_channels} latent channels, but the tokenizer in {where} has "
+            f"{channels}; expected the tokenizer it was trained on"
+        )
+
+
+def sample_classes(
+    model: Path,
+    tokenizer: Tokenizer,
+    labels: Sequence[int] | Tensor,
+    *,
+    steps: int,
+    eta: float,
+    seed: int,
+    device: torch.device | str,
+    batch: int,
+) -> Iterator[Tensor]:
+    """Sample a latent diffusion model with DDIM, without guidance (reading 26).
+
+    Image i depends on (seed, i) and its label, not on the batch it is made in.
+
+    Args:
+        model: folder with unet/, class_embedding/ and scheduler/.
+        tokenizer: the one the model was trained on.
+        labels: class of each image.
+        steps: DDIM steps.
+        eta: 0 deterministic, 1 as noisy as DDPM.
+        batch: images at a time.
+
+    Yields:
+        Images (B, 3, H, W) in [-1, 1], in the order of labels.
+
+    Raises:
+        DataError: the tokenizer has other latent channels, or a label is no class of the model.
+    """
+    unet = load_part(UNet2DConditionModel, model, "unet").to(device).eval()
+    embedding = load_part(ClassEmbedding, model, "class_embedding").to(device).eval()
+    scheduler = DDIMScheduler.from_pretrained(model, subfolder="scheduler")
+    scheduler.set_timesteps(steps, device)
+    tokenizer.to(device)
+    _same_channels(unet, model, tokenizer.channels, "use")
+    labels = torch.as_tensor(labels, dtype=torch.int64)
+    known = embedding.config.labels
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < known:
+        raise DataError(f"{model}: labels reach from {labels.min()} to {labels.max()}; expected 0 to {known - 1}")
+    side = unet.config.sample_size
+    for first in range(0, len(labels), batch):
+        chunk = labels[first : first + batch].to(device)
+        generators = [generator_at(seed, first + row, "samples", device) for row in range(len(chunk))]
+        with torch.inference_mode():
+            context = embedding(chunk)  # (B, 1, context)
+            shape = (len(chunk), tokenizer.channels, side, side)
+            latents = randn_tensor(shape, generators, torch.device(device)) * scheduler.init_noise_sigma
+            for time in scheduler.timesteps:
+                prediction = unet(latents, time, context, return_dict=False)[0]
+                latents = scheduler.step(prediction, time, latents, eta=eta, generator=generators).prev_sample
+            images = tokenizer.decode(latents / tokenizer.scaling_factor).clamp(-1, 1)
+        yield images

@@ -1,0 +1,112 @@
+"""Phases of a denoising training, run end to end with one optimiser."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pqgan.data.batches import Batch, training_batches
+from pqgan.data.prepared import PreparedSet
+from pqgan.engine.loop import fit
+from pqgan.settings import Settings
+from pqgan.settings.diffusion import Phase
+from pqgan.tokenizer.load import Tokenizer
+
+from .step import Denoiser, DenoisingStep, Draws
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Phases:
+    """Lines of Table 4 on one count of updates, from 0."""
+
+    def __init__(self, phases: Sequence[Phase]):
+        self.phases = tuple(phases)
+        self._ends = list(accumulate(phase.steps for phase in self.phases))
+
+    @property
+    def steps(self) -> int:
+        return self._ends[-1]
+
+    def learning_rate(self, number: int) -> float:
+        return self.phases[bisect_right(self._ends, number)].learning_rate
+
+    def batches(self, prepared: PreparedSet, settings: Settings, fabric: "Fabric") -> Iterator[tuple[int, Batch]]:
+        """(number, batch) of all phases; the loader of a phase starts when the phase does."""
+        for phase, end in zip(self.phases, self._ends, strict=True):
+            yield from training_batches(
+                prepared,
+                batch=phase.batch,
+                resolution=phase.resolution,
+                steps=range(end - phase.steps, end),
+                seed=settings.scale.seed,
+                geometry=settings.reading.data.geometry,
+                workers=settings.scale.hardware.workers,
+                rank=fabric.global_rank,
+                world=fabric.world_size,
+            )
+
+
+def train(
+    settings: Settings,
+    fabric: "Fabric",
+    denoiser: Denoiser,
+    scheduler: DDIMScheduler,
+    tokenizer: Tokenizer,
+    condition: Callable[[int, Batch], Tensor],
+    prepared: PreparedSet,
+    phases: Phases,
+    *,
+    draws: Draws,
+    weight_decay: float,
+    ema_decay: float | None,
+    log_every: int,
+    folder: Path,
+    name: str,
+) -> Denoiser:
+    """Train what takes gradients in a denoiser.
+
+    Args:
+        tokenizer: frozen, on the fabric's device; its latents are those the reading names, scaled to unit variance.
+        condition: (step, batch) -> condition of the denoiser.
+        draws: of the run.
+        weight_decay: of AdamW, whose betas are (0.9, 0.999).
+        ema_decay: constant; None for no average.
+        log_every: updates a line of train.jsonl covers.
+        folder: where train.jsonl goes.
+        name: what the progress bar says.
+
+    Returns:
+        The moving average, or the denoiser itself where there is none.
+    """
+    latent = settings.reading.adaptation.latent
+
+    @torch.no_grad()
+    def encode(images: Tensor) -> Tensor:
+        return tokenizer.encode(images, latent) * tokenizer.scaling_factor
+
+    trained = [parameter for parameter in denoiser.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=phases.learning_rate(0), betas=(0.9, 0.999), weight_decay=weight_decay)
+    wrapped, optimiser = fabric.setup(denoiser.train(), optimiser)
+    ema = None if ema_decay is None else AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+    step = DenoisingStep(
+        fabric,
+        wrapped,
+        optimiser,
+        scheduler,
+        encode,
+        condition,
+        rate=phases.learning_rate,
+        draws=draws,
+        ema=ema,
+    )
+    batches = phases.batches(prepared, settings, fabric)
+    fit(step, batches, steps=phases.steps, log_every=log_every, folder=folder, name=name)
+    return denoiser if ema is None else ema.module

@@ -1,0 +1,60 @@
+"""The command line: exit codes, one-line errors, and that a light verb starts fast."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pqgan.cli import main
+from pqgan.plan import Plan
+
+
+def test_plan_lists_every_result(smoke, params_path, capsys):
+    assert main(["plan", "--params", str(params_path), "--scale", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[-1] for line in lines} == {job.path for job in Plan(smoke).all()}
+
+
+def test_bad_settings_end_in_one_line_and_code_2(changed_params, capsys):
+    path = changed_params("scales.smoke.tokenizer.training.steps", -1)
+    assert main(["plan", "--params", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "training.steps" in error
+
+
+def test_an_unknown_job_is_one_line(params_path, capsys):
+    arguments = ["train-tokenizer", "f8-d9-S9-K9", "--params", str(params_path), "--data", "x", "--out", "y"]
+    assert main(arguments) == 2
+    assert "f8-d9-S9-K9" in capsys.readouterr().err
+
+
+def test_a_missing_input_is_one_line_and_code_3(params_path, tmp_path, capsys):
+    arguments = ["train-tokenizer", "f8-d16-S8-K64", "--params", str(params_path)]
+    assert main([*arguments, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 3
+    error = capsys.readouterr().err
+    assert "--data" in error
+    assert "no such folder" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_of_other_settings_is_refused(params_path, capsys):
+    out = "data/prepared/smoke/train-00000000"
+    assert main(["prepare-data", "train", "--params", str(params_path), "--scale", "smoke", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert "belongs in data/prepared/smoke/train-" in error
+    assert "plan the run again" in error
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["train-tokenizer"]])
+def test_misuse_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: pqgan" in capsys.readouterr().err
+
+
+def test_the_command_line_starts_without_heavy_imports():
+    heavy = "{'torch', 'numpy', 'matplotlib', 'pandas'}"
+    code = f"import sys, pqgan.cli; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

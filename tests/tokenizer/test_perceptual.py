@@ -1,0 +1,117 @@
+"""LPIPS against the lpips package, with random and with published backbones."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from pqgan.errors import DataError
+from pqgan.storage import weights
+from pqgan.tokenizer.perceptual import Perceptual
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+
+
+@pytest.fixture
+def random_features(smoke):
+    return smoke.scale.evaluation.features
+
+
+@pytest.fixture
+def pair():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 3, 64, 64, generator=generator) * 2 - 1
+    return images, (images + 0.2 * torch.randn(images.shape, generator=generator)).clamp(-1, 1)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
+def test_random_backbone_is_seeded_and_leaves_the_global_generator(net, random_features, pair, no_network):
+    before = torch.get_rng_state()
+    first, second = Perceptual(random_features, net), Perceptual(random_features, net)
+    assert torch.equal(before, torch.get_rng_state())
+    distances = first(*pair)
+    assert distances.shape == (3,)
+    assert (distances > 0).all()
+    assert torch.equal(distances, second(*pair))
+    other = Perceptual(random_features.model_copy(update={"seed": 1}), net)
+    assert not torch.allclose(distances, other(*pair))
+    assert torch.equal(first(pair[0], pair[0]), torch.zeros(3))
+
+
+def test_grows_with_the_damage(random_features, pair):
+    perceptual = Perceptual(random_features, "alex")
+    images, noisy = pair
+    assert (perceptual(images, images + 0.1 * (noisy - images)) < perceptual(images, noisy)).all()
+
+
+def test_frozen_but_differentiable_and_always_in_evaluation_mode(random_features, pair):
+    perceptual = Perceptual(random_features, "alex").train()
+    assert not any(module.training for module in perceptual.modules())
+    assert not any(parameter.requires_grad for parameter in perceptual.parameters())
+    noisy = pair[1].requires_grad_()
+    perceptual(noisy, pair[0]).mean().backward()
+    assert noisy.grad.abs().sum() > 0
+
+
+def test_heads_are_those_of_the_wheel(random_features):
+    import lpips
+
+    path = Path(lpips.__file__).parent / "weights/v0.1/alex.pth"
+    published = torch.load(path, weights_only=True)
+    network = Perceptual(random_features, "alex").network
+    for number, head in enumerate(network.lins):
+        assert torch.equal(head.model[1].weight, published[f"lin{number}.model.1.weight"])
+
+
+def test_label_says_what_the_weights_are(random_features):
+    assert Perceptual(random_features, "alex").label == "LPIPS AlexNet, random weights (seed 0)"
+    assert Perceptual(random_features, "vgg").label == "LPIPS VGG, random weights (seed 0)"
+
+
+def published_features(features, name):
+    folder = os.environ.get("PQGAN_WEIGHTS_DIR")
+    entry = weights.WEIGHTS[name]
+    if not folder or not any((Path(folder) / file).is_file() for file in (entry.file, *entry.copies)):
+        pytest.skip(f"{entry.file} is not in PQGAN_WEIGHTS_DIR")
+    return features.model_copy(update={"weights": "pretrained"})
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
+def test_published_backbone_is_the_package_s_network(net, random_features, pair):
+    features = published_features(random_features, net)
+    perceptual = Perceptual(features, net)
+    assert perceptual.label.endswith("pretrained")
+    import lpips
+
+    reference = lpips.LPIPS(pnet_rand=True, net=net, verbose=False)
+    state = weights.read(net)
+    slices = {key: value for key, value in reference.state_dict().items() if key.startswith("net.")}
+    for key, value in slices.items():
+        value.copy_(state["features." + key.split(".", 2)[2]])
+    torch.testing.assert_close(perceptual(*pair), reference(*pair).flatten())
+
+
+def test_published_squeeze_reproduces_torchmetrics_documented_value(random_features):
+    """The doctest of torchmetrics.functional.image.lpips; half-precision copies move the fourth digit."""
+    perceptual = Perceptual(published_features(random_features, "squeeze"), "squeeze")
+    generator = torch.Generator().manual_seed(42)
+    images = (torch.rand(2, 3, 100, 100, generator=generator) * 2) - 1
+    others = (torch.rand(2, 3, 100, 100, generator=generator) * 2) - 1
+    assert perceptual(images, others).tolist() == pytest.approx([0.1024, 0.0938], abs=2e-4)
+
+
+def test_wrong_file_is_refused(random_features, tmp_path, monkeypatch):
+    from safetensors.torch import save_file
+
+    monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
+    save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "lpips_alexnet.safetensors")
+    with pytest.raises(DataError, match=r"lpips_alexnet\.safetensors: is not alexnet-owt-7be5be79\.pth"):
+        Perceptual(random_features.model_copy(update={"weights": "pretrained"}), "alex")

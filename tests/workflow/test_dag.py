@@ -1,0 +1,139 @@
+"""The DAG as a user plans it: the exact commands, on a copy without data, GPU or Slurm."""
+
+import collections
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pqgan.plan import Plan
+from pqgan.report import contents
+from pqgan.settings import load
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """What a fresh clone has of the workflow."""
+    for name in ("Snakefile", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    (tmp_path / "slurm").symlink_to("workflow/profiles/slurm")
+    return tmp_path
+
+
+def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+
+def planned_jobs(checkout: Path, *arguments: str) -> dict[str, int]:
+    """Rule -> jobs of a dry run."""
+    run = snakemake(checkout, "--cores", "all", "-n", *arguments)
+    assert run.returncode == 0, run.stderr
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", run.stdout + "\n\n", re.MULTILINE | re.DOTALL)
+    rows = [line.split() for line in table[1].splitlines()] if table else []
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+def pretend_all_is_made(checkout: Path, scale: str) -> None:
+    """Give every planned result a folder, as a finished run or `dvc pull` leaves it, without Snakemake's metadata."""
+    for job in Plan(load(checkout / "params.yaml", scale)).all():
+        (checkout / job.path).mkdir(parents=True)
+    (checkout / "reports").mkdir()
+    for item in contents.ITEMS:
+        suffixes = ("tex", "json") if item.startswith("table") else ("pdf", "png", "json")
+        for suffix in suffixes:
+            (checkout / f"reports/{item}.{suffix}").touch()
+    (checkout / "reports/report.html").touch()
+
+
+def change(checkout: Path, key: str, value) -> None:
+    raw = yaml.safe_load((checkout / "params.yaml").read_text())
+    *parents, last = key.split(".")
+    place = raw
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    (checkout / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def test_the_slurm_command_plans_every_job_of_the_sweep(checkout):
+    jobs = planned_jobs(checkout, "--profile", "slurm", "reports/table1.tex")
+    assert jobs["train_tokenizer"] == jobs["evaluate_tokenizer"] == 2 * 160 + 1 + 3
+    assert jobs["select_tokenizer"] == 2
+    assert jobs["render_table"] == 1
+    assert "adapt" not in jobs
+
+
+def test_the_whole_paper_scale_plans(checkout):
+    jobs = planned_jobs(checkout, "--profile", "slurm")
+    assert {"finetune_tokenizer": 2, "adapt": 6, "train_ldm": 3, "render_figure": 10}.items() <= jobs.items()
+
+
+def test_without_flags_the_smoke_scale_is_planned_and_every_rule_is_one_pqgan_command(checkout):
+    run = snakemake(checkout, "--cores", "all", "-n", "-p")
+    assert run.returncode == 0, run.stderr
+    commands = re.findall(r"Shell command: (.*)", run.stdout)
+    verbs = collections.Counter(command.split()[:2][-1] for command in commands)
+    assert all(command.startswith("pqgan ") for command in commands)
+    plan = Plan(load(ROOT / "params.yaml", "smoke"))
+    assert sum(verbs.values()) == len(plan.all()) + len(contents.ITEMS) + 1
+    assert verbs["train-tokenizer"] == 12
+    assert "scale smoke" in commands[0]
+
+
+def test_config_on_the_command_line_wins_over_the_profile(checkout):
+    jobs = planned_jobs(checkout, "--profile", "slurm", "--config", "scale=smoke", "--", "reports/table1.tex")
+    assert jobs["train_tokenizer"] == 12
+
+
+def test_a_finished_run_leaves_nothing_to_do_whatever_the_time_stamps_say(checkout):
+    pretend_all_is_made(checkout, "smoke")
+    for folder in (checkout / "results/smoke/tokenizer").iterdir():
+        (folder / "touched").touch()
+    (checkout / "params.yaml").touch()
+    (checkout / "Snakefile").touch()
+    assert planned_jobs(checkout) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("ldm.steps", 101, {"train_ldm": 3, "evaluate_generation": 3}),
+        ("speed.repeats", 4, {"bench_sampling": 4}),
+        ("adapt.prompts", ["a cat"], {"sample": 3}),
+        ("hardware.cpus", 2, {}),
+    ],
+)
+def test_one_changed_number_reruns_what_depends_on_it_and_nothing_else(checkout, key, value, expected):
+    pretend_all_is_made(checkout, "smoke")
+    change(checkout, f"scales.smoke.{key}", value)
+    jobs = planned_jobs(checkout)
+    rendering = {
+        rule: jobs.pop(rule) for rule in ("render_table", "render_figure", "report_page", "all") if rule in jobs
+    }
+    assert jobs == expected
+    assert bool(rendering) == bool(expected)
+    assert rendering.get("render_table", 0) + rendering.get("render_figure", 0) < len(contents.ITEMS)
+
+
+def test_a_bad_value_stops_before_any_job_in_one_line(checkout):
+    change(checkout, "scales.smoke.tokenizer.training.steps", -5)
+    run = snakemake(checkout, "--cores", "all", "-n")
+    assert run.returncode != 0
+    lines = [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
+    assert any("tokenizer.training.steps" in line and "-5" in line and "greater than 0" in line for line in lines)
+    assert len(lines) == 1, lines
+
+
+def test_config_that_is_not_a_scale_is_refused(checkout):
+    run = snakemake(checkout, "--cores", "all", "-n", "--config", "seed=3")
+    assert run.returncode != 0
+    assert "seed" in run.stderr
+    assert "allowed: scale" in run.stderr
