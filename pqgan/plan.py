@@ -251,6 +251,7 @@ class Plan:
             spec = {
                 "ldm": own,
                 "latent": reading.adaptation.latent,
+                "precision": reading.adaptation.precision,
                 "geometry": reading.data.geometry,
                 "seed": scale.seed,
             }

@@ -1,6 +1,8 @@
 """Randomness as a function of (seed, step, stream): nothing to save, nothing that depends on worker counts."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,3 +27,13 @@ def generator_at(seed: int, step: int, stream: str, device: "torch.device | str"
     import torch  # data preparation draws its crops from rng_at and must not pay for torch
 
     return torch.Generator(device=device).manual_seed(seed_at(seed, step, stream))
+
+
+@contextmanager
+def seeded(seed: int, stream: str) -> Iterator[None]:
+    """Weights initialised inside depend on (seed, stream) alone; the global generator is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_at(seed, 0, stream))
+        yield

@@ -73,12 +73,21 @@ def _load(crops: _Crops, batches: "list | _Steps", workers: int) -> Iterator[Bat
     except PqganError as error:
         # a worker's error arrives with its traceback, whose last line it is
         last = str(error).strip().splitlines()[-1]
-        raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
+        raise _instead(
+            error, type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: "))
+        ) from None
     except RuntimeError as error:
-        if workers and "DataLoader" in str(error):
-            reason = str(error).splitlines()[0]
-            raise ResourceError(f"hardware.workers: {reason}; give the job more memory, or lower it") from None
-        raise
+        if not (workers and "DataLoader" in str(error)):
+            raise
+        reason = str(error).splitlines()[0]
+        advice = "give the job more memory, or lower it"
+        raise _instead(error, ResourceError(f"hardware.workers: {reason}; {advice}")) from None
+
+
+def _instead(error: Exception, clearer: PqganError) -> PqganError:
+    # its frames hold the loader's iterator, whose workers would end only with some later garbage collection
+    error.__traceback__ = None
+    return clearer
 
 
 class _Steps:

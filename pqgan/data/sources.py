@@ -103,10 +103,10 @@ class WheelCrops:
     def _sides(self, name: str, photo: Image.Image) -> tuple[float, float]:
         """Smallest and largest side to cut from a photograph, pixels."""
         low, high = (zoom * self.source.size for zoom in self.source.zoom)
-        if low > min(high, *photo.size):
+        if low > min(photo.size):
             raise SettingsError(
                 f"zoom: got {list(self.source.zoom)} at size {self.source.size}: squares of {low:g} to {high:g} px, "
-                f"not to be cut from {name} ({photo.width}x{photo.height} px); allowed: rising, and within the photo"
+                f"not to be cut from {name} ({photo.width}x{photo.height} px); allowed: within the photo"
             )
         return low, min(high, *photo.size)
 
@@ -167,11 +167,11 @@ class FolderImages:
             )
         files = self._files()
         self.classes = self._classes(files) if source.classes else []
-        last = len(files) if source.count is None else source.first + source.count
-        if source.first >= len(files) or last > len(files):
-            wanted = f"first {source.first}" + ("" if source.count is None else f", count {source.count}")
+        offered = files[source.first :: source.every]
+        if not offered or len(offered) < (source.count or 0):
+            wanted = f"first {source.first}, every {source.every}, count {source.count or 'all'}"
             raise DataError(f"{self.root}: holds {len(files)} images; expected more, for {wanted}; complete the folder")
-        self.files = files[source.first : last]
+        self.files = offered[: source.count]
         self._labels = {name: label for label, name in enumerate(self.classes)}
         self._captions = self._read_captions(source.captions) if source.captions else None
 

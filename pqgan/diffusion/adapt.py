@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.prepared import PreparedSet
 from pqgan.engine.launch import make_fabric
-from pqgan.errors import DataError, SettingsError
+from pqgan.errors import DataError
 from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.settings import Settings
@@ -16,12 +16,12 @@ from pqgan.settings.diffusion import Phase
 from pqgan.storage.atomic import new_folder, write_text
 from pqgan.tokenizer.load import load_tokenizer
 
-from .parts import load_part
+from .parts import load_network, load_part
 from .step import Denoiser, Draws
 from .surgery import freeze_all_but_new, widen
 from .text import Captions
 from .training import Phases, train
-from .unet import latent_side
+from .unet import check_channels, latent_side
 
 
 def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, data: Path, out: Path) -> None:
@@ -37,24 +37,28 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
         tokenizer: folder of the trained tokenizer.
         data: prepared set with captions.
         out: unet/ and train.jsonl.
+
+    Raises:
+        SettingsError: a resolution that the U-Net cannot halve.
+        DataError: a set without captions, or a tokenizer that the U-Net was not widened for.
+        NumericalError: the loss is not finite.
     """
     section, reading = settings.scale.adapt, settings.reading.adaptation
-    name, first = _stage(job.name)
-    variant = section.variants[name]
-    fabric = make_fabric(settings.scale.hardware, settings.reading.training.precision)
+    name, _, stage = job.name.rpartition("-stage")
+    variant, first = section.variants[name], stage == "1"
+    fabric = make_fabric(settings.scale.hardware, settings.reading.adaptation.precision)
     latents = load_tokenizer(tokenizer).to(fabric.device)
-    network = load_part(UNet2DConditionModel, unet, "unet")
+    prepared = PreparedSet(data)
+    if not any(prepared.caption(index) for index in range(len(prepared))):
+        raise DataError(f"{data}: no image has a caption; expected a set with captions (adapt.data)")
+    network = load_network(UNet2DConditionModel, unet, "unet")
     if first:
         phases = (Phase(resolution=reading.stage1_resolution, **variant.stage1.model_dump()),)
         widen(network, latents.channels, reading.widening)
         freeze_all_but_new(network)
     else:
         phases = variant.stage2
-        if network.config.in_channels != latents.channels:
-            raise DataError(
-                f"{unet}: the U-Net has {network.config.in_channels} latent channels, but the tokenizer in {tokenizer} "
-                f"has {latents.channels}; expected the result of {name}-stage1 on that tokenizer"
-            )
+        check_channels(network, unet, latents.channels)
     key = f"adapt.variants.{name}: resolution"
     sides = [latent_side(phase.resolution, latents.factor, network, key) for phase in phases]
     network.register_to_config(sample_size=sides[-1])
@@ -65,10 +69,10 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
             settings,
             fabric,
             Denoiser(network),
-            DDIMScheduler.from_pretrained(backbone, subfolder="scheduler"),
+            load_part(DDIMScheduler, backbone, "scheduler"),
             latents,
             Captions(backbone, reading.caption_dropout, draws),
-            PreparedSet(data),
+            prepared,
             Phases(phases),
             draws=draws,
             weight_decay=reading.weight_decay,
@@ -80,10 +84,3 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
         if fabric.is_global_zero:
             trained.unet.save_pretrained(folder / "unet")
             write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
-
-
-def _stage(name: str) -> tuple[str, bool]:
-    variant, _, stage = name.rpartition("-stage")
-    if stage not in ("1", "2"):
-        raise SettingsError(f"adapt: got {name!r}; allowed: a variant's name with -stage1 or -stage2")
-    return variant, stage == "1"

@@ -1,10 +1,9 @@
-"""The Stable Diffusion that is adapted: published, or of the real classes with seeded weights. Nobody after can tell."""
+"""The Stable Diffusion that is adapted: a published one, or one of the same classes with seeded weights."""
 
 import json
 from math import gcd
 from pathlib import Path
 
-import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from tokenizers.pre_tokenizers import ByteLevel
@@ -13,11 +12,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from pqgan.errors import ResourceError, SettingsError
 from pqgan.plan import Job
 from pqgan.provenance import provenance
+from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import HubBackbone, SeededBackbone
 from pqgan.storage.atomic import new_folder, write_text
 
-from .parts import load_part, seeded
+from .parts import load_network, load_part
+from .schedule import noise_schedule
 from .unet import build_unet
 
 CONTEXT_LENGTH = 77
@@ -57,12 +58,12 @@ def fetch(section: HubBackbone) -> dict:
         ) from None
     folder = Path(folder)
     return {
-        "unet": load_part(UNet2DConditionModel, folder, "unet", surplus=True),
-        "vae": load_part(AutoencoderKL, folder, "vae", surplus=True),
-        "text_encoder": load_part(CLIPTextModel, folder, "text_encoder", surplus=True),
-        "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        "unet": load_network(UNet2DConditionModel, folder, "unet", surplus=True),
+        "vae": load_network(AutoencoderKL, folder, "vae", surplus=True),
+        "text_encoder": load_network(CLIPTextModel, folder, "text_encoder", surplus=True),
+        "tokenizer": load_part(CLIPTokenizer, folder, "tokenizer"),
         # whatever sampler was published, its noise schedule and prediction type are kept
-        "scheduler": DDIMScheduler.from_pretrained(folder, subfolder="scheduler"),
+        "scheduler": load_part(DDIMScheduler, folder, "scheduler"),
     }
 
 
@@ -110,24 +111,10 @@ def create(section: SeededBackbone, seed: int) -> dict:
     return {
         "unet": unet,
         "vae": vae,
-        "text_encoder": text_encoder.to(torch.float32),
+        "text_encoder": text_encoder,
         "tokenizer": tokenizer,
         "scheduler": noise_schedule(0.00085, 0.012, section.prediction_type),
     }
-
-
-def noise_schedule(beta_start: float, beta_end: float, prediction_type: str) -> DDIMScheduler:
-    """1000 steps, betas linear in their square roots, with DDIM's settings in latent diffusion and Stable Diffusion."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_schedule="scaled_linear",
-        beta_start=beta_start,
-        beta_end=beta_end,
-        prediction_type=prediction_type,
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
 
 
 def byte_tokenizer() -> CLIPTokenizer:

@@ -16,13 +16,13 @@ from pqgan.engine.launch import make_fabric
 from pqgan.errors import DataError
 from pqgan.plan import Job
 from pqgan.provenance import provenance
+from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.storage.atomic import new_folder, write_text
 from pqgan.tokenizer.load import load_tokenizer
 
-from .backbone import noise_schedule
-from .parts import seeded
+from .schedule import noise_schedule
 from .step import Denoiser, Draws
 from .training import Phases, train
 from .unet import build_unet, latent_side
@@ -32,14 +32,15 @@ class ClassEmbedding(ModelMixin, ConfigMixin):
     """Labels -> the one token that cross-attention reads (latent diffusion's ClassEmbedder).
 
     Args:
-        labels: rows of the table.
+        num_classes: classes of the data.
         context: width of the token.
+        unconditional: whether there is one more row, for dropped labels.
     """
 
     @register_to_config
-    def __init__(self, labels: int, context: int):
+    def __init__(self, num_classes: int, context: int, unconditional: bool = False):
         super().__init__()
-        self.embedding = nn.Embedding(labels, context)
+        self.embedding = nn.Embedding(num_classes + unconditional, context)
 
     def forward(self, labels: Tensor) -> Tensor:
         """(B,) int64 -> (B, 1, context)."""
@@ -72,9 +73,14 @@ def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path)
         tokenizer: folder of a trained tokenizer.
         data: prepared set with classes.
         out: unet/, class_embedding/ (moving averages), scheduler/ and train.jsonl.
+
+    Raises:
+        SettingsError: a resolution that the U-Net cannot halve.
+        DataError: a set without classes.
+        NumericalError: the loss is not finite.
     """
     section = settings.scale.ldm
-    fabric = make_fabric(settings.scale.hardware, settings.reading.training.precision)
+    fabric = make_fabric(settings.scale.hardware, settings.reading.adaptation.precision)
     latents = load_tokenizer(tokenizer).to(fabric.device)
     prepared = PreparedSet(data)
     classes = len(prepared.classes)
@@ -83,7 +89,7 @@ def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path)
     with seeded(settings.scale.seed, "ldm weights"):
         # the side is known once the U-Net's levels are
         unet = build_unet(section.unet, latents.channels, section.resolution // latents.factor)
-        embedding = ClassEmbedding(classes + (section.class_dropout > 0), section.unet.context)
+        embedding = ClassEmbedding(classes, section.unet.context, section.class_dropout > 0)
     latent_side(section.resolution, latents.factor, unet, "ldm.resolution")
     phase = Phase.model_validate(section.model_dump(include=set(Phase.model_fields)))
     scheduler = noise_schedule(section.beta_start, section.beta_end, "epsilon")

@@ -1,30 +1,42 @@
-"""The networks of a pipeline folder: seeded when new, loaded strictly when not."""
+"""The parts of a pipeline folder, loaded strictly."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from diffusers import ConfigMixin
 from safetensors import SafetensorError
 from torch import nn
+from transformers.utils import logging
 
 from pqgan.errors import DataError
-from pqgan.randomness import seed_at
 
-Part = TypeVar("Part", bound=nn.Module)
+Part = TypeVar("Part")
+Network = TypeVar("Network", bound=nn.Module)
 
-
-@contextmanager
-def seeded(seed: int, stream: str) -> Iterator[None]:
-    """Weights initialised inside depend on (seed, stream) alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_at(seed, 0, stream))
-        yield
+if not sys.stderr.isatty():
+    logging.disable_progress_bar()  # transformers draws bars into log files too
 
 
-def load_part(cls: type[Part], folder: Path, name: str, surplus: bool = False) -> Part:
-    """A diffusers or transformers model from `folder/name`, in fp32, from safetensors only.
+def load_part(cls: type[Part], folder: Path, name: str, **options: Any) -> Part:
+    """A scheduler, tokenizer or model of diffusers or transformers from `folder/name`.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = Path(folder) / name
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder; expected a {cls.__name__} there; make {folder} again")
+    try:
+        return cls.from_pretrained(path, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be loaded as {cls.__name__}: {reason}; make {folder} again") from None
+
+
+def load_network(cls: type[Network], folder: Path, name: str, surplus: bool = False) -> Network:
+    """A model from `folder/name` in fp32 and evaluation mode, from safetensors only.
 
     Args:
         cls: its class.
@@ -35,17 +47,16 @@ def load_part(cls: type[Part], folder: Path, name: str, surplus: bool = False) -
     Raises:
         DataError: no such part, or its weights are not exactly those of the class.
     """
-    path = Path(folder) / name
-    try:
-        part, info = cls.from_pretrained(path, use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True)
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be loaded as {cls.__name__}: {reason}; make the folder again") from None
+    options = {"use_safetensors": True, "torch_dtype": torch.float32, "output_loading_info": True}
+    network, info = load_part(cls, folder, name, **options)
     wrong = [
-        f"{kind.replace('_', ' ')}: {', '.join(sorted(map(str, keys))[:3])}"
+        f"{kind.replace('_', ' ')} {', '.join(sorted(map(str, keys))[:3])}"
         for kind, keys in info.items()
         if keys and not (surplus and kind == "unexpected_keys")
     ]
     if wrong:
-        raise DataError(f"{path}: not the weights of {cls.__name__}: {'; '.join(wrong)}; make the folder again")
-    return part
+        path = Path(folder) / name
+        raise DataError(f"{path}: not the weights of {cls.__name__}: {'; '.join(wrong)}; make {folder} again")
+    if isinstance(network, ConfigMixin):
+        network.register_to_config(_name_or_path="")  # diffusers would save where this folder lies with the next result
+    return network.eval()

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pqgan.engine.launch import device as device_of
-from pqgan.errors import DataError
+from pqgan.errors import DataError, NumericalError
 from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
@@ -21,8 +21,8 @@ from pqgan.storage.atomic import new_folder, write_text
 from pqgan.tokenizer.load import Tokenizer, load_tokenizer
 
 from .ldm import ClassEmbedding
-from .parts import load_part
-from .unet import latent_side
+from .parts import load_network, load_part
+from .unet import check_channels, latent_side
 
 
 def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, out: Path) -> None:
@@ -34,6 +34,10 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
         backbone: pipeline folder, for text encoder and noise schedule.
         tokenizer: folder of the trained tokenizer.
         out: 0.png, 1.png, ..., one a prompt, and samples.json.
+
+    Raises:
+        SettingsError: a sample_size that the U-Net cannot halve.
+        NumericalError: a sample is not finite.
     """
     section, reading = settings.scale.adapt, settings.reading.adaptation
     seed, size = settings.scale.seed, section.variants[job.name].sample_size
@@ -43,7 +47,7 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
     how = {"size": size, "steps": reading.sampler_steps, "guidance": reading.guidance, "eta": 0.0, "seed": seed}
     with new_folder(out) as folder:
         for index, prompt in enumerate(section.prompts):
-            image = pipeline(
+            latents = pipeline(
                 prompt,
                 height=size,
                 width=size,
@@ -51,11 +55,26 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
                 guidance_scale=reading.guidance,
                 eta=0.0,
                 generator=generator_at(seed, index, "prompts", device),
-            ).images[0]
-            image.save(folder / f"{index}.png")
+                output_type="latent",
+            ).images  # (1, d, h, w)
+            _check_finite(latents, unet, index)
+            images = _decode(pipeline, latents)  # (1, 3, H, W)
+            pipeline.image_processor.postprocess(images)[0].save(folder / f"{index}.png")
         record = {"prompts": section.prompts, **how, "latent_size": side, "F": pipeline.vae_scale_factor}
         write_text(folder / "samples.json", json.dumps(record, indent=1) + "\n")
         write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+
+
+@torch.inference_mode()
+def _decode(pipeline: StableDiffusionPipeline, latents: Tensor) -> Tensor:
+    return pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
+
+
+def _check_finite(latents: Tensor, model: Path, first: int) -> None:
+    finite = latents.isfinite().flatten(1).all(1)
+    if not finite.all():
+        sample = first + int((~finite).nonzero()[0])
+        raise NumericalError(f"{model}: sample {sample} is not finite; train the U-Net again at a lower learning rate")
 
 
 def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> StableDiffusionPipeline:
@@ -69,34 +88,26 @@ def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> 
     Raises:
         DataError: U-Net and tokenizer have different latent channels.
     """
-    network = load_part(UNet2DConditionModel, unet or backbone, "unet").eval()
+    network = load_network(UNet2DConditionModel, unet or backbone, "unet")
     if tokenizer is None:
-        vae = load_part(AutoencoderKL, backbone, "vae").eval()
+        vae = load_network(AutoencoderKL, backbone, "vae")
         channels = vae.config.latent_channels
     else:
         loaded = load_tokenizer(tokenizer)
         vae, channels = loaded.model, loaded.channels
-    _same_channels(network, unet or backbone, channels, tokenizer or backbone)
+    check_channels(network, unet or backbone, channels)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         unet=network,
-        text_encoder=load_part(CLIPTextModel, backbone, "text_encoder").eval(),
-        tokenizer=CLIPTokenizer.from_pretrained(Path(backbone) / "tokenizer"),
-        scheduler=DDIMScheduler.from_pretrained(backbone, subfolder="scheduler"),
+        text_encoder=load_network(CLIPTextModel, backbone, "text_encoder"),
+        tokenizer=load_part(CLIPTokenizer, backbone, "tokenizer"),
+        scheduler=load_part(DDIMScheduler, backbone, "scheduler"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     pipeline.set_progress_bar_config(disable=not sys.stderr.isatty())
     return pipeline
-
-
-def _same_channels(unet: UNet2DConditionModel, folder: Path, channels: int, where: Path | str) -> None:
-    if unet.config.in_channels != channels:
-        raise DataError(
-            f"{folder}: the U-Net has {unet.config.in_channels} latent channels, but the tokenizer in {where} has "
-            f"{channels}; expected the tokenizer it was trained on"
-        )
 
 
 def sample_classes(
@@ -127,15 +138,16 @@ def sample_classes(
 
     Raises:
         DataError: the tokenizer has other latent channels, or a label is no class of the model.
+        NumericalError: a sample is not finite.
     """
-    unet = load_part(UNet2DConditionModel, model, "unet").to(device).eval()
-    embedding = load_part(ClassEmbedding, model, "class_embedding").to(device).eval()
-    scheduler = DDIMScheduler.from_pretrained(model, subfolder="scheduler")
+    unet = load_network(UNet2DConditionModel, model, "unet").to(device)
+    embedding = load_network(ClassEmbedding, model, "class_embedding").to(device)
+    scheduler = load_part(DDIMScheduler, model, "scheduler")
     scheduler.set_timesteps(steps, device)
     tokenizer.to(device)
-    _same_channels(unet, model, tokenizer.channels, "use")
+    check_channels(unet, model, tokenizer.channels)
     labels = torch.as_tensor(labels, dtype=torch.int64)
-    known = embedding.config.labels
+    known = embedding.config.num_classes
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < known:
         raise DataError(f"{model}: labels reach from {labels.min()} to {labels.max()}; expected 0 to {known - 1}")
     side = unet.config.sample_size
@@ -149,5 +161,6 @@ def sample_classes(
             for time in scheduler.timesteps:
                 prediction = unet(latents, time, context, return_dict=False)[0]
                 latents = scheduler.step(prediction, time, latents, eta=eta, generator=generators).prev_sample
+            _check_finite(latents, model, first)
             images = tokenizer.decode(latents / tokenizer.scaling_factor).clamp(-1, 1)
         yield images

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .parts import load_part
+from .parts import load_network, load_part
 from .step import Draws
 
 
@@ -20,8 +20,8 @@ class Captions:
     """
 
     def __init__(self, backbone: Path, dropout: float, draws: Draws):
-        self.tokenizer = CLIPTokenizer.from_pretrained(Path(backbone) / "tokenizer")
-        self.encoder = load_part(CLIPTextModel, backbone, "text_encoder").eval().requires_grad_(False)
+        self.tokenizer = load_part(CLIPTokenizer, backbone, "tokenizer")
+        self.encoder = load_network(CLIPTextModel, backbone, "text_encoder").requires_grad_(False)
         self.encoder.to(draws.device)
         self.dropout, self.draws = dropout, draws
 

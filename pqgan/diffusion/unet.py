@@ -1,8 +1,10 @@
 """The U-Net of a scale, and the image sizes it takes."""
 
+from pathlib import Path
+
 from diffusers import UNet2DConditionModel
 
-from pqgan.errors import SettingsError
+from pqgan.errors import DataError, SettingsError
 from pqgan.settings.diffusion import UNetShape
 
 
@@ -13,19 +15,7 @@ def build_unet(shape: UNetShape, channels: int, sample_size: int) -> UNet2DCondi
         shape: what params.yaml says.
         channels: latent channels d, in and out.
         sample_size: side of the latent it is made for.
-
-    Raises:
-        SettingsError: channels that do not divide into heads or groups.
     """
-    for channel in shape.block_out_channels:
-        for key, divisor in (("head_channels", shape.head_channels), ("norm_groups", shape.norm_groups)):
-            if channel % divisor:
-                raise SettingsError(f"unet.{key}: got {divisor}; allowed: a divisor of {shape.block_out_channels}")
-    if len(shape.attention_levels) != len(shape.block_out_channels):
-        raise SettingsError(
-            f"unet.attention_levels: got {len(shape.attention_levels)} levels; "
-            f"allowed: one for each of block_out_channels, {len(shape.block_out_channels)}"
-        )
     down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in shape.attention_levels]
     up = ["CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(shape.attention_levels)]
     return UNet2DConditionModel(
@@ -63,3 +53,21 @@ def latent_side(size: int, factor: int, unet: UNet2DConditionModel, key: str) ->
             f"because the tokenizer divides the side by {factor} and the U-Net by {unit // factor} more"
         )
     return size // factor
+
+
+def check_channels(unet: UNet2DConditionModel, folder: Path, channels: int) -> None:
+    """Refuse a tokenizer that a U-Net was not made for.
+
+    Args:
+        unet: the U-Net.
+        folder: it came from, for the message.
+        channels: latent channels d of the tokenizer.
+
+    Raises:
+        DataError: U-Net and tokenizer differ in latent channels.
+    """
+    if unet.config.in_channels != channels:
+        raise DataError(
+            f"{folder}: the U-Net has {unet.config.in_channels} latent channels, but the tokenizer has {channels}; "
+            "expected the tokenizer that the U-Net was trained on"
+        )

@@ -48,7 +48,7 @@ class Comparison:
         self.n = 0
         self.psnr = PSNR()
         self.distances: dict[str, list[Tensor]] = {net: [] for net in networks.lpips}
-        self.moments = tuple(Moments(Inception.dimension) for _ in range(2))
+        self.moments = {resize: tuple(Moments(Inception.dimension) for _ in range(2)) for resize in RESIZES}
         self.embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
         self.usage = Usage(subject["S"], subject["K"]) if "K" in subject else None
 
@@ -62,11 +62,12 @@ class Comparison:
             self.distances[net].append(perceptual(*pair).cpu())
         # unrounded: torchmetrics' protocol floors what clean-fid's rounds
         both = torch.cat([originals, reconstructions])
-        features = self.networks.inception(both, self.reading.fid).chunk(2)
-        embedded = self.networks.clip(both).chunk(2)
-        for side in range(2):
-            self.moments[side].update(features[side])
-            self.embeddings[side].append(embedded[side])
+        for resize, moments in self.moments.items():
+            features = self.networks.inception(both, resize).chunk(2)
+            for side in range(2):
+                moments[side].update(features[side])
+        for kept, embedded in zip(self.embeddings, self.networks.clip(both).chunk(2), strict=True):
+            kept.append(embedded)
         if self.usage is not None:
             self.usage.update(codes)
 
@@ -102,20 +103,19 @@ class Comparison:
 
     def _distributions(self) -> list[dict]:
         inception, clip = self.networks.inception, self.networks.clip
-        return [
+        rows = [
             {
                 "metric": "rfid",
-                "value": frechet_distance(*self.moments),
-                "protocol": RESIZES[self.reading.fid] + sample_note(inception.dimension, self.n),
+                "value": frechet_distance(*moments),
+                "protocol": RESIZES[resize] + sample_note(inception.dimension, self.n),
                 "network": inception.label,
-            },
-            {
-                "metric": "cmmd",
-                "value": cmmd(*(torch.cat(kept) for kept in self.embeddings)),
-                "protocol": f"{PROTOCOL}; {clip.resize}",
-                "network": clip.label,
-            },
+                "headline": resize == self.reading.fid,
+            }
+            for resize, moments in self.moments.items()
         ]
+        distance = cmmd(*(torch.cat(kept) for kept in self.embeddings))
+        protocol = f"{PROTOCOL}; {clip.resize}"
+        return [*rows, {"metric": "cmmd", "value": distance, "protocol": protocol, "network": clip.label}]
 
     def _usage(self) -> list[dict]:
         if self.usage is None:

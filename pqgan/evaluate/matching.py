@@ -16,7 +16,7 @@ from pqgan.storage.atomic import new_folder
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.model import PQModel
 
-from .timing import Stopwatch, device_name
+from .timing import Stopwatch, arithmetic, device_name
 
 
 @torch.inference_mode()
@@ -36,7 +36,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     for config in bench.configs:
         model = build(config, trunk, settings.reading, settings.scale.seed).to(target).eval()
         seconds = _time(model, images, bench.repeats)
-        rows = _rows(seconds, device_name(target))
+        rows = _rows(seconds, f"{arithmetic(target)}, {device_name(target)}")
         conditions = config.model_dump(include={"d", "S", "K"}) | bench.model_dump(include={"batch", "resolution"})
         measurements += [Measurement(n=bench.repeats, conditions=conditions, **row) for row in rows]
     with new_folder(out) as folder:
@@ -86,9 +86,9 @@ def _rows(seconds: dict[str, float], where: str) -> list[dict]:
         "matching_seconds": "nearest codes of a batch",
     }
     rows = [
-        {"metric": way, "value": value, "unit": "s", "protocol": f"{words[way]}, median, fp32, {where}"}
+        {"metric": way, "value": value, "unit": "s", "protocol": f"{words[way]}, median, {where}"}
         for way, value in seconds.items()
     ]
     added = (seconds["seconds_with"] - seconds["seconds_without"]) / seconds["seconds_without"]
-    protocol = f"(with - without) / without the quantiser, of medians, fp32, {where}"
+    protocol = f"(with - without) / without the quantiser, of medians, {where}"
     return [*rows, {"metric": "overhead", "value": added, "protocol": protocol}]

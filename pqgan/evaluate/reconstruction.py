@@ -17,7 +17,7 @@ from pqgan.tokenizer.load import load_tokenizer
 
 from .comparison import Comparison, Networks
 from .pixels import save_png, to_uint8
-from .timing import Stopwatch, device_name
+from .timing import Stopwatch, arithmetic, device_name
 
 
 @torch.inference_mode()
@@ -93,6 +93,6 @@ def _speed(role: str, n: int, stopwatch: Stopwatch, batch: int, target: torch.de
         value=n / sum(stopwatch.laps()),
         unit="1/s",
         n=n,
-        protocol=f"encode, quantise and decode, batches of {batch}, fp32, {device_name(target)}",
+        protocol=f"encode, quantise and decode, batches of {batch}, {arithmetic(target)}, {device_name(target)}",
         on=role,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pqgan.diffusion.sample import load_pipeline
+from pqgan.diffusion.unet import latent_side
 from pqgan.engine.launch import device
 from pqgan.plan import Job
 from pqgan.provenance import provenance
@@ -15,7 +16,7 @@ from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder
 
-from .timing import Stopwatch, device_name
+from .timing import Stopwatch, arithmetic, device_name
 
 BASELINE = "SDv2.1"
 
@@ -30,15 +31,20 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         unet: folder with the adapted U-Net; None for the unadapted backbone.
         tokenizer: folder of its tokenizer; None for the backbone's own.
         out: metrics.json.
+
+    Raises:
+        SettingsError: an image size that tokenizer and U-Net do not divide.
     """
     section, reading = settings.scale.speed, settings.reading.speed
     guidance = settings.reading.adaptation.guidance
-    size = section.baseline_size if job.name == BASELINE else settings.scale.adapt.variants[job.name].sample_size
+    if job.name == BASELINE:
+        key, size = "speed.baseline_size", section.baseline_size
+    else:
+        key, size = f"adapt.variants.{job.name}.sample_size", settings.scale.adapt.variants[job.name].sample_size
     target = device(settings.scale.hardware)
-    if target.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(target)
     pipeline = load_pipeline(unet, backbone, tokenizer).to(target)
     pipeline.set_progress_bar_config(disable=True)
+    side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, key)
     whole, network, decoder = (Stopwatch(target) for _ in range(3))
     pipeline.unet.forward = network.timed(pipeline.unet.forward)
     pipeline.vae.decode = decoder.timed(pipeline.vae.decode)
@@ -58,32 +64,31 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         sample(number)
     for stopwatch in (whole, network, decoder):
         stopwatch.clear()
+    if target.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(target)  # to what is allocated now, the weights
     runs = math.ceil(section.repeats / reading.batch)
     for number in range(runs):
         with whole.lap():
             sample(number)
     images = runs * reading.batch
 
+    where = f"{arithmetic(target, pipeline.unet.dtype)}, {device_name(target)}"
     passes = len(network.laps()) // runs
-    dtype = str(pipeline.unet.dtype).removeprefix("torch.")
-    where = f"{dtype}, {device_name(target)}"
     protocol = (
         f"batch {reading.batch}, {reading.steps} steps, guidance {guidance:g}, "
         f"{'decode included' if reading.decode else 'without decode'}, {where}"
     )
-    parts = {"unet_seconds": (network, f"U-Net alone, {passes} passes an image; {protocol}")}
-    if reading.decode:
-        parts["decode_seconds"] = (decoder, f"decoder alone; {protocol}")
-    speed = {"metric": "images_per_second", "value": images / sum(whole.laps()), "unit": "1/s", "protocol": protocol}
+
+    def an_image(metric: str, stopwatch: Stopwatch, what: str) -> dict:
+        seconds = sum(stopwatch.laps()) / images
+        return {"metric": metric, "value": seconds, "unit": "s", "protocol": f"{what} alone, an image; {protocol}"}
+
     rows = [
-        speed,
-        *(
-            {"metric": metric, "value": sum(stopwatch.laps()) / images, "unit": "s", "protocol": words}
-            for metric, (stopwatch, words) in parts.items()
-        ),
+        {"metric": "images_per_second", "value": images / sum(whole.laps()), "unit": "1/s", "protocol": protocol},
+        an_image("unet_seconds", network, f"{passes} U-Net passes"),
+        *([an_image("decode_seconds", decoder, "decoder")] if reading.decode else []),
         _memory(target, where),
     ]
-    factor = pipeline.vae_scale_factor
     with new_folder(out) as folder:
         write_record(
             folder,
@@ -93,10 +98,10 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
                 scale=settings.name,
                 subject={
                     "generator": job.name,
-                    "F": factor,
+                    "F": pipeline.vae_scale_factor,
                     "d": pipeline.unet.config.in_channels,
                     "image_size": size,
-                    "latent_size": size // factor,
+                    "latent_size": side,
                 },
                 measurements=[Measurement(n=images, **row) for row in rows],
                 provenance=provenance(job),

@@ -51,6 +51,13 @@ class Stopwatch:
         self._marks.clear()
 
 
+def arithmetic(device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+    """What networks of a type compute in: cuDNN's fp32 convolutions round their inputs to TF32 unless told not to."""
+    name = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+    rounded = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return f"{name} (convolutions in TF32)" if rounded else name
+
+
 def device_name(device: torch.device) -> str:
     """The device as tables name it."""
     if device.type == "cuda":

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Count, PositiveFloat, PositiveInt, Section
 
@@ -19,6 +19,13 @@ class WheelPhotos(Section):
     """Side of a crop in pixels."""
     zoom: tuple[PositiveFloat, PositiveFloat]
     """Range of the side cut from the photograph, as a multiple of size, before it is resized to size."""
+
+    @field_validator("zoom")
+    @classmethod
+    def _zoom_rises(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if zoom[0] > zoom[1]:
+            raise ValueError("allowed: the smaller number first")
+        return zoom
 
 
 class CaptionTable(Section):
@@ -46,6 +53,8 @@ class ImageFolder(Section):
     """Index of the first image, in order of path."""
     count: PositiveInt | None = None
     """How many images from there; all where not given."""
+    every: PositiveInt = 1
+    """Only each so-manieth image from there on, so that a part still holds all classes."""
     captions: CaptionTable | None = None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import PositiveFloat, PositiveInt, Section
 from .tokenizer import Factor
@@ -20,6 +20,16 @@ class UNetShape(Section):
     context: PositiveInt
     """Channels of the cross-attention context."""
     norm_groups: PositiveInt
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> "UNetShape":
+        if len(self.attention_levels) != len(self.block_out_channels):
+            raise ValueError(f"attention_levels has {len(self.attention_levels)} entries; allowed: one a level")
+        for divisor in ("head_channels", "norm_groups"):
+            if any(channels % getattr(self, divisor) for channels in self.block_out_channels):
+                allowed = f"a divisor of each of {self.block_out_channels}"
+                raise ValueError(f"{divisor} is {getattr(self, divisor)}; allowed: {allowed}")
+        return self
 
 
 class SeededBackbone(Section):

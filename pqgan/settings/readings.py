@@ -9,6 +9,9 @@ from pydantic import Field
 
 from .base import PositiveFloat, PositiveInt, Section, Share
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""As lightning-fabric names it."""
+
 
 class DataReading(Section):
     """How raw images become training and evaluation images."""
@@ -36,7 +39,7 @@ class TrainingReading(Section):
     """Point 7. Factor on the term that beta_on names; the other term has factor 1."""
     beta_on: Literal["codebook", "commitment"]
     """Point 7. Eq. 1 puts it on the codebook term."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Precision
     """Point 8. Networks; the quantiser is always fp32."""
     total_batch: PositiveInt
     """Point 9. Images a generator update, over all devices."""
@@ -50,7 +53,7 @@ class MetricsReading(Section):
     lpips: Literal["alex", "vgg", "squeeze"]
     """Point 12. Backbone of the headline LPIPS."""
     fid: Literal["clean-fid", "torchmetrics"]
-    """Point 13. Resize before InceptionV3: antialiased bicubic on uint8, or bilinear without antialias."""
+    """Point 13. Protocol of the headline FID: clean-fid with its legacy_pytorch resize, or torchmetrics."""
     cmmd_antialias: bool
     """Point 14. Whether the bicubic resize before CLIP is antialiased."""
     usage: Literal["mean_over_subspaces", "concatenated"]
@@ -66,6 +69,8 @@ class AdaptationReading(Section):
     """Point 20. Whether tiled conv_in weights are scaled by sqrt(4/d) to keep the variance of their response."""
     latent: Literal["z_q", "z_e"]
     """Point 21. What is diffused; decoding re-quantises either."""
+    precision: Precision
+    """Point 22. Of every diffusion training; the tokenizer in front of it always encodes in fp32."""
     caption_dropout: Share
     """Point 22. Share of captions replaced by the empty one."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)]

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import torch
-
-from pqgan.randomness import seed_at
+from pqgan.randomness import seeded
 from pqgan.settings import KLConfig, PQConfig, Reading, VQGANConfig
 from pqgan.settings.tokenizer import Trunk
 
@@ -18,8 +16,7 @@ def build(
     config: PQConfig | KLConfig | VQGANConfig, trunk: Trunk, reading: Reading, seed: int
 ) -> "PQModel | AutoencoderKL | VQModel":
     """A freshly initialised tokenizer; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_at(seed, 0, "tokenizer weights"))
+    with seeded(seed, "tokenizer weights"):
         return _build(config, trunk, reading)
 
 

@@ -72,6 +72,10 @@ class PQTokenizer(Tokenizer):
     def codes(self, images):
         return self.model.encode_to_codes(images)
 
+    def reconstruct(self, images):
+        # decode() would quantise what is quantised already
+        return self.model.decode_from_codes(self.codes(images)).clamp(-1, 1)
+
     def _codebook(self):
         return {"S": self.model.config.S, "K": self.model.config.K}
 

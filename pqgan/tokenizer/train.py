@@ -1,6 +1,7 @@
 """Training a tokenizer of the sweep, and fine-tuning a selected one at a higher resolution."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from pqgan.engine.launch import make_fabric
 from pqgan.engine.loop import fit
 from pqgan.plan import Job
 from pqgan.provenance import provenance
-from pqgan.randomness import seed_at
+from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.tokenizer import Training
 from pqgan.storage.atomic import new_folder, write_text
@@ -61,8 +62,7 @@ def run_finetune(settings: Settings, job: Job, *, model: Path, data: Path, out: 
 
 def _new_discriminator(settings: Settings) -> PatchGAN:
     shape = settings.scale.tokenizer.discriminator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_at(settings.scale.seed, 0, "discriminator weights"))
+    with seeded(settings.scale.seed, "discriminator weights"):
         return PatchGAN(shape.channels, shape.layers)
 
 
@@ -110,7 +110,8 @@ def _train(
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    with new_folder(out) as folder:
+    # only the first process writes: the others would replace its result with their empty folders
+    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
         fit(step, batches, steps=steps, log_every=training.log_every, folder=folder, name=job.id)
         if fabric.is_global_zero:
             factor = _scaling_factor(settings, model, prepared, training, fabric.device)

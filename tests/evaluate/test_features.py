@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from pqgan.errors import NumericalError, ResourceError
 from pqgan.evaluate.features import Clip, Inception
+from pqgan.evaluate.frechet import Moments, frechet_distance
 from pqgan.settings.evaluation import HubClip
 from pqgan.storage import weights
 
@@ -32,9 +34,8 @@ def images_uint8():
     from skimage import data
 
     photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1)
-    return torch.stack(
-        [photograph[:, y : y + 64, x : x + 64] for y, x in ((0, 180), (100, 200), (300, 100), (420, 30))]
-    )
+    corners = ((0, 180), (100, 200), (300, 100), (420, 30))
+    return torch.stack([photograph[:, y : y + 64, x : x + 64] for y, x in corners])
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +48,30 @@ def test_random_inception_is_seeded_and_tells_images_apart(inception, features, 
     found = inception(images, "clean-fid")
     assert found.shape == (4, 2048)
     assert found.isfinite().all()
-    assert ((found > 0).any(dim=0)).float().mean() > 0.9
-    assert (found.std(dim=0) / found.mean(dim=0).clamp(min=1e-6)).median() > 0.05
+    # about as large as published features, alive, and different from image to image
+    assert 0.1 < found.mean() < 1
+    assert (found > 0).float().mean() > 0.4
+    used = found.mean(dim=0) > 0
+    assert (found.std(dim=0) / found.mean(dim=0))[used].median() > 0.2
     before = torch.get_rng_state()
     assert torch.equal(Inception(features)(images, "clean-fid"), found)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.allclose(Inception(features.model_copy(update={"seed": 1}))(images, "clean-fid"), found)
 
 
+def _save(inception, folder):
+    """The weights as a file that torch-fidelity's own extractor loads."""
+    state = dict(inception.network.state_dict())
+    state |= {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
+    torch.save(state, folder / "inception.pth")
+    return str(folder / "inception.pth")
+
+
 @pytest.fixture(scope="module")
 def fidelity(inception, tmp_path_factory):
     """torch-fidelity's own extractor with the same weights, at the same input size."""
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    state = dict(inception.network.state_dict())
-    state |= {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save(state, path)
-    extractor = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+    path = _save(inception, tmp_path_factory.mktemp("weights"))
+    extractor = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=path)
     extractor.INPUT_IMAGE_SIZE = inception.side
     return extractor
 
@@ -96,17 +103,16 @@ def test_images_that_are_not_finite_are_refused(inception, images):
 
 
 @torch.inference_mode()
-def test_published_inception_reproduces_torchmetrics_documented_fid(features):
-    """The doctest of torchmetrics.image.fid at feature=64 and seed 42, in fewer images: the same features image by image."""
+def test_published_inception_reproduces_torchmetrics_documented_fid(features, tmp_path):
+    """The doctest of torchmetrics.image.fid, whose network draws from the generator of the images before they do."""
     folder, entry = os.environ.get("PQGAN_WEIGHTS_DIR"), weights.WEIGHTS["inception"]
     if not folder or not any((Path(folder) / file).is_file() for file in (entry.file, *entry.copies)):
         pytest.skip(f"{entry.file} is not in PQGAN_WEIGHTS_DIR")
     published = Inception(features.model_copy(update={"weights": "pretrained", "fid_input": 299}))
     assert published.label == "InceptionV3 2048 (299 px), pretrained"
     torch.manual_seed(42)
+    FeatureExtractorInceptionV3("inception", ["64"], feature_extractor_weights_path=_save(published, tmp_path))
     sets = [torch.randint(*limits, (100, 3, 299, 299), dtype=torch.uint8) for limits in ((0, 200), (100, 255))]
-    from pqgan.evaluate.frechet import Moments, frechet_distance
-
     moments = []
     for images in sets:
         moments.append(Moments(64))

@@ -14,7 +14,7 @@ from pqgan.evaluate.psnr import PSNR
 def pairs():
     generator = torch.Generator().manual_seed(0)
     originals = torch.randint(0, 256, (5, 3, 8, 8), generator=generator, dtype=torch.uint8)
-    strengths = torch.tensor([1, 4, 10, 30, 60]).view(5, 1, 1, 1)
+    strengths = torch.tensor([4, 8, 10, 30, 60]).view(5, 1, 1, 1)
     noise = (torch.rand(originals.shape, generator=generator) - 0.5) * strengths
     return originals, (originals + noise).round().clamp(0, 255).to(torch.uint8)
 

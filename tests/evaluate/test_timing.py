@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from pqgan.evaluate.timing import Stopwatch, device_name
+from pqgan.evaluate.timing import Stopwatch, arithmetic, device_name
 
 
 def test_laps_of_blocks_and_calls():
@@ -21,8 +21,12 @@ def test_laps_of_blocks_and_calls():
     assert stopwatch.laps() == []
 
 
-def test_device_names():
-    assert device_name(torch.device("cpu")).startswith("CPU, ")
+def test_devices_and_arithmetic_have_names():
+    cpu = torch.device("cpu")
+    assert device_name(cpu).startswith("CPU, ")
+    assert arithmetic(cpu) == "fp32"
+    assert arithmetic(cpu, torch.bfloat16) == "bf16"
+    assert "TF32" in arithmetic(torch.device("cuda"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -27,6 +27,9 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         ("scales.smoke.data.sets.val.photos", {"coffee": "a cup"}, ["data", "coffee", "no photograph in both"]),
         ("scales.smoke.tokenizer.trunks.8.multipliers", [1, 2], ["trunks.8", "downsample by 2", "4 multipliers"]),
         ("readings.paper.metrics.psnr", "median", ["readings.paper.metrics.psnr", "'median'", "'mean' or 'pooled'"]),
+        ("scales.smoke.ldm.unet.head_channels", 24, ["ldm.unet", "head_channels is 24", "divisor of each of (32, 64)"]),
+        ("scales.smoke.ldm.unet.attention_levels", [True], ["ldm.unet", "attention_levels has 1", "one a level"]),
+        ("scales.smoke.data.sets.train.zoom", [4, 1.5], ["sets.train.zoom", "4", "smaller number first"]),
         ("scale", "huge", ["scale", "'huge'", "smoke, mini, paper"]),
     ],
 )
@@ -56,7 +59,7 @@ def test_a_missing_file_and_broken_yaml_are_one_line(tmp_path):
 def test_paper_scale_holds_the_grid_of_section_4_2(params_path):
     configs = load(params_path, "paper").scale.tokenizer.configs()
     for factor in (8, 16):
-        swept = [config for config in configs.values() if config.kind == "pq" and config.F == factor]
+        swept = [config for config in configs.values() if config.kind == "pq" and factor == config.F]
         assert len(swept) == 160
         assert len({(config.d, config.S) for config in swept}) == 32
     assert {"f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128", "f32-d256-S64-K256"} <= set(configs)

@@ -29,9 +29,14 @@ def test_a_failed_write_keeps_the_old_file_and_says_what_to_do(tmp_path, monkeyp
 
 
 def test_a_folder_takes_its_name_only_when_its_block_ends_well(tmp_path):
-    with pytest.raises(RuntimeError), new_folder(tmp_path / "result") as folder:
-        (folder / "half").write_text("x")
-        raise RuntimeError
+
+    def fail():
+        with new_folder(tmp_path / "result") as folder:
+            (folder / "half").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert os.listdir(tmp_path) == []
     for content in ("first", "second"):
         with new_folder(tmp_path / "result") as folder:

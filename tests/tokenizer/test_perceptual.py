@@ -65,7 +65,7 @@ def test_heads_are_those_of_the_wheel(random_features):
     import lpips
 
     path = Path(lpips.__file__).parent / "weights/v0.1/alex.pth"
-    published = torch.load(path, weights_only=True)
+    published = torch.load(path, map_location="cpu", weights_only=True)
     network = Perceptual(random_features, "alex").network
     for number, head in enumerate(network.lins):
         assert torch.equal(head.model[1].weight, published[f"lin{number}.model.1.weight"])

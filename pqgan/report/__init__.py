@@ -1,0 +1,1 @@
+"""Tables, figures and the page: from metrics.json files and pictures alone, without torch."""

@@ -1,0 +1,147 @@
+"""report.html: every table and figure, settings, readings, provenance and times in one file that opens offline."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pqgan.errors import DataError
+from pqgan.plan import Plan
+from pqgan.settings import Settings
+from pqgan.storage.atomic import write_text
+
+from . import contents, formats
+from .times import RunTimes, run_times
+
+BELOW = {"table5": "figure_ldm"}
+"""Item -> the one that belongs directly below it."""
+
+
+def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, out: Path) -> None:
+    """Write the page.
+
+    Args:
+        folder: of the rendered tables and figures.
+        benchmarks: Snakemake's benchmark files of the scale; no run times where None or absent.
+        out: the .html file.
+
+    Raises:
+        DataError: an item is missing, damaged, or of another scale.
+    """
+    items = [_item(settings, plan, folder, name) for name in _order()]
+    jobs = {job["path"]: job for item in items for job in item["provenance"]}
+    environment = Environment(
+        loader=PackageLoader("pqgan.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html.jinja").render(
+        scale=settings.name,
+        reading=settings.reading_name,
+        images=_images(settings),
+        random_networks=list(dict.fromkeys(network for item in items for network in item["random_networks"])),
+        backbone=settings.scale.adapt.backbone,
+        items=items,
+        settings=yaml.safe_dump(settings.scale.model_dump(mode="json"), sort_keys=False, width=110, allow_unicode=True),
+        readings=_readings(settings),
+        overridden=settings.scale.overrides,
+        provenance=_provenance(list(jobs.values())),
+        times=_times(plan, benchmarks, jobs),
+        duration=formats.duration,
+    )
+    write_text(out, page)
+
+
+def _order() -> list[str]:
+    moved = set(BELOW.values())
+    order = []
+    for name in contents.ITEMS:
+        if name not in moved:
+            order += [name, *([BELOW[name]] if name in BELOW else [])]
+    return order
+
+
+def _item(settings: Settings, plan: Plan, folder: Path, name: str) -> dict[str, Any]:
+    path = Path(folder) / f"{name}.json"
+    again = f"make it again: pqgan render {name}, or snakemake {folder}/{name}.json"
+    try:
+        item = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected all of {', '.join(contents.ITEMS)}; {again}") from None
+    except json.JSONDecodeError:
+        raise DataError(f"{path}: not JSON; {again}") from None
+    if item.get("item") != name or item.get("scale") != settings.name:
+        raise DataError(
+            f"{path}: is {item.get('item')} of scale {item.get('scale')!r}; expected {name} of scale "
+            f"{settings.name!r}; {again}"
+        )
+    made_from = [job["path"] for job in item["provenance"]]
+    if made_from != [job.path for job in contents.inputs(plan, name)]:
+        raise DataError(f"{path}: was made from results of other settings than the present ones; {again}")
+    number = name.removeprefix("table").removeprefix("figure")
+    kind = item["kind"].capitalize()
+    item["label"] = f"{kind} {number}" if number.isdigit() else f"Extra {item['kind']}"
+    if item["kind"] == "figure":
+        picture = path.with_suffix(".png")
+        try:
+            item["image"] = base64.b64encode(picture.read_bytes()).decode()
+        except FileNotFoundError:
+            raise DataError(f"{picture}: no such file; {again}") from None
+    return item
+
+
+def _images(settings: Settings) -> str:
+    """What the run is made from, in a sentence."""
+    sets = settings.scale.data.sets
+    sources = {"wheel_photos": "crops of photographs shipped with Python packages", "folder": "folders of images"}
+    kinds = dict.fromkeys(sources[source.source] for source in sets.values())
+    resolution = settings.scale.tokenizer.training.resolution
+    configs = settings.scale.tokenizer.configs()
+    return (
+        f"{' and '.join(kinds)}, {len(configs)} tokenizers at {resolution} px of "
+        f"{formats.count(settings.scale.tokenizer.training.steps)} steps each"
+    )
+
+
+def _readings(settings: Settings) -> list[dict[str, str]]:
+    """The reading in force, a row a parameter, with what its docstring says."""
+    rows = []
+    for group, section in settings.reading:
+        if isinstance(section, dict):
+            value = ", ".join(f"{key}: {chosen}" for key, chosen in section.items()) or formats.DASH
+            rows.append((group, value, type(settings.reading).model_fields[group].description))
+        else:
+            fields = type(section).model_fields
+            rows += [(f"{group}.{key}", value, fields[key].description) for key, value in section]
+    return [{"name": name, "value": str(value), "meaning": meaning or formats.DASH} for name, value, meaning in rows]
+
+
+def _provenance(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all results share, and each of them."""
+    revisions = dict.fromkeys((job["git"]["revision"] or "unknown", job["git"]["modified"]) for job in jobs)
+    packages: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for package, version in job["packages"].items():
+            packages.setdefault(package, {})[version] = None
+    finished = sorted(job["finished"] for job in jobs)
+    return {
+        "revisions": list(revisions),
+        "packages": {package: ", ".join(versions) for package, versions in packages.items()},
+        "devices": list(dict.fromkeys(job["device"] for job in jobs)),
+        "first": finished[0],
+        "last": finished[-1],
+        "jobs": jobs,
+    }
+
+
+def _times(plan: Plan, benchmarks: Path | None, jobs: dict[str, dict[str, Any]]) -> RunTimes | None:
+    if benchmarks is None or not Path(benchmarks).is_dir():
+        return None
+    own = {path: job["seconds"] for path, job in jobs.items()}
+    found = run_times(Path(benchmarks), plan.all(), own, contents.ITEMS)
+    return found if found.rules else None

@@ -1,0 +1,21 @@
+"""Tables 1 to 5, by item."""
+
+from pqgan.plan import Plan
+from pqgan.settings import Settings
+
+from ..results import Results
+from . import generation, reconstruction, schedule, speed
+from .table import Table
+
+_TABLES = {
+    "table1": reconstruction.table1,
+    "table2": reconstruction.table2,
+    "table3": speed.table3,
+    "table4": schedule.table4,
+    "table5": generation.table5,
+}
+
+
+def make(settings: Settings, plan: Plan, item: str, results: Results) -> Table:
+    """A table from its results."""
+    return _TABLES[item](settings, plan, results)

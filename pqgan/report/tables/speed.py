@@ -1,0 +1,83 @@
+"""Table 3: how fast the generators sample, and what they need."""
+
+from pqgan.plan import Plan
+from pqgan.records import Record
+from pqgan.settings import Settings
+
+from .. import contents, wording
+from ..results import Results
+from .paper import paper_rows, times
+from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, row
+
+METRICS = ("images_per_second", "unet_seconds", "decode_seconds", "memory_gb")
+COLUMNS = [
+    Column("generator", "Generator", numeric=False),
+    SOURCE,
+    Column("image_size", "Image", "px"),
+    Column("latent_resolution", "h×w"),
+    Column("F", "F"),
+    Column("d", "d"),
+    Column("images_per_second", "Speed", "images/s", "up"),
+    Column("unet_seconds", "U-Net", "s/image", "down"),
+    Column("decode_seconds", "Decoder", "s/image", "down"),
+    Column("memory_gb", "Memory", "GB", "down"),
+]
+
+
+def table3(settings: Settings, plan: Plan, results: Results) -> Table:
+    """Every generator of the run, each above the paper's row of the same name."""
+    paper = {line["generator"]: line for line in paper_rows("table3")}
+    records = {name: results.record("speed", name) for name in plan.chapter("speed")}
+    groups = []
+    for name in dict.fromkeys((*records, *paper)):
+        rows = [_measured(records[name])] if name in records else []
+        groups.append(Group("", rows + ([_reported(paper[name])] if name in paper else [])))
+    behind = wording.headline(records.values(), METRICS)
+    return Table(
+        "table3",
+        contents.ITEMS["table3"],
+        wording.caption(
+            f"Measured: this run, {wording.run_of(settings)}, n = {wording.counts(behind)} images a generator.",
+            "Reported: the paper's own values. No feature networks are involved.",
+            *wording.protocols(behind),
+        ),
+        COLUMNS,
+        groups,
+        [*backbone_note(settings), "Image sizes differ between the generators, so no value is marked as the best."],
+        behind,
+    )
+
+
+def backbone_note(settings: Settings) -> list[str]:
+    """That the backbone is not the published one, where it is not."""
+    if settings.scale.adapt.backbone.source == "hub":
+        return []
+    return ["The backbone, SDv2.1 here, is a smaller model of the same classes with seeded random weights."]
+
+
+def _measured(record: Record) -> Row:
+    subject = record.subject
+    return row(
+        MEASURED,
+        generator=record.name,
+        image_size="{0}×{0}".format(subject["image_size"]),
+        latent_resolution="{0}×{0}".format(subject["latent_size"]),
+        F=subject["F"],
+        d=subject["d"],
+        **{metric: measured(record, metric) for metric in METRICS},
+    )
+
+
+def _reported(line: dict[str, str]) -> Row:
+    return row(
+        REPORTED,
+        generator=line["generator"],
+        image_size=times(line["image_size"]),
+        latent_resolution=times(line["latent_resolution"]),
+        F=line["F"],
+        d=line["d"],
+        images_per_second=line["samples_per_second"],
+        unet_seconds=None,
+        decode_seconds=None,
+        memory_gb=line["memory_gb"],
+    )

@@ -1,0 +1,90 @@
+"""Where the time of a run went, from Snakemake's benchmark files."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pqgan.errors import DataError
+from pqgan.plan import Job
+
+PHASES = {
+    "preparation": ("data", "backbone"),
+    "training": ("tokenizer", "finetune", "adapt", "ldm"),
+    "selection": ("select",),
+    "sampling": ("samples",),
+    "evaluation": ("evaluate", "evaluate_finetuned", "generation", "speed", "matching"),
+    "tables and figures": ("report",),
+}
+"""Part of a run -> the rules' folders below benchmarks/<scale>."""
+
+
+@dataclass(frozen=True)
+class RuleTime:
+    """Wall time of the jobs of one rule."""
+
+    phase: str
+    rule: str
+    jobs: int
+    seconds: float
+    longest: float
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """Wall time of a run by rule, and what of it was spent outside the jobs' own clocks."""
+
+    rules: list[RuleTime]
+    startup_seconds: float
+    startup_jobs: int
+    """Jobs whose provenance says how long they took by their own clock."""
+
+    def phases(self) -> dict[str, float]:
+        """Seconds by part of the run."""
+        return {
+            phase: sum(rule.seconds for rule in self.rules if rule.phase == phase)
+            for phase in PHASES
+            if any(rule.phase == phase for rule in self.rules)
+        }
+
+
+def run_times(folder: Path, jobs: Iterable[Job], own_seconds: Mapping[str, float], items: Iterable[str]) -> RunTimes:
+    """Sum up the benchmark files of the present plan; those of older settings are left out.
+
+    Args:
+        folder: benchmarks/<scale>.
+        jobs: of the plan.
+        own_seconds: path of a result -> seconds by its provenance.
+        items: tables and figures.
+
+    Raises:
+        DataError: a file that is no benchmark.
+    """
+    planned: dict[str, list[tuple[Path, str | None]]] = {}
+    for job in jobs:
+        planned.setdefault(job.chapter, []).append((folder / job.chapter / f"{job.id}.tsv", job.path))
+    planned["report"] = [(folder / "report" / f"{item}.tsv", None) for item in items]
+    rules, outside, known = [], 0.0, 0
+    for phase, names in PHASES.items():
+        for name in names:
+            found = [(_seconds(file), path) for file, path in planned.get(name, []) if file.is_file()]
+            if found:
+                seconds = [taken for taken, _ in found]
+                rules.append(RuleTime(phase, name, len(found), sum(seconds), max(seconds)))
+            for taken, path in found:
+                # a result restored from elsewhere was not timed by this benchmark
+                if path in own_seconds and own_seconds[path] <= taken:
+                    outside += taken - own_seconds[path]
+                    known += 1
+    return RunTimes(rules, outside, known)
+
+
+def _seconds(path: Path) -> float:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        return sum(float(row["s"]) for row in rows) / len(rows)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        raise DataError(
+            f"{path}: no column s with seconds; expected a benchmark file of Snakemake; delete it"
+        ) from None

@@ -1,0 +1,91 @@
+"""What captions say of scale, counts, protocols and feature networks; tables and figures share it."""
+
+from collections.abc import Iterable
+
+from pqgan.records import Measurement, Record
+from pqgan.settings import Settings
+
+from .formats import count
+
+NAMES = {
+    "psnr": "PSNR",
+    "rfid": "rFID",
+    "gfid": "gFID",
+    "cmmd": "CMMD",
+    "lpips": "LPIPS",
+    "H_n": "H_n",
+    "P_n": "P_n",
+    "images_per_second": "Speed",
+    "unet_seconds": "U-Net",
+    "decode_seconds": "Decoder",
+    "memory_gb": "Memory",
+    "overhead": "Overhead",
+    "seconds_with": "With the quantiser",
+    "seconds_without": "Without",
+    "matching_seconds": "Matching",
+}
+"""Metric -> its name in a sentence."""
+
+
+def listed(words: Iterable[object]) -> str:
+    """a, b and c; each once, in order."""
+    words = list(dict.fromkeys(map(str, words)))
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def run_of(settings: Settings) -> str:
+    """Which run this is."""
+    return f"scale ‘{settings.name}’, reading ‘{settings.reading_name}’"
+
+
+def caption(*parts: str) -> str:
+    """Sentences in a row, empty ones left out."""
+    return " ".join(filter(None, parts))
+
+
+def headline(
+    records: Iterable[Record], metrics: Iterable[str], on: Iterable[str | None] = (None,)
+) -> list[Measurement]:
+    """The headline measurements of some metrics, on some sets."""
+    places = [(metric, role) for role in on for metric in metrics]
+    found = (record.get(metric, on=role) for record in records for metric, role in places)
+    return [measurement for measurement in found if measurement is not None]
+
+
+def random_networks(measurements: Iterable[Measurement]) -> list[str]:
+    """Feature networks without trained weights."""
+    networks = dict.fromkeys(item.network for item in measurements if item.network)
+    return [network for network in networks if "random" in network.lower()]
+
+
+def counts(measurements: Iterable[Measurement]) -> str:
+    """How many images, samples or repeats are behind the values: `48` or `24 to 48`."""
+    numbers = sorted({item.n for item in measurements}) or [0]
+    return count(numbers[0]) if len(numbers) == 1 else f"{count(numbers[0])} to {count(numbers[-1])}"
+
+
+def protocols(measurements: Iterable[Measurement]) -> list[str]:
+    """How each metric was computed and through which network; a sentence for metrics that share it."""
+    ways: dict[str, dict[str, None]] = {}
+    for item in measurements:
+        how = f"{item.protocol}, through {item.network}" if item.network else item.protocol
+        ways.setdefault(item.metric, {})[how] = None
+    metrics: dict[str, list[str]] = {}
+    for metric, found in ways.items():
+        metrics.setdefault(" or ".join(found), []).append(NAMES[metric])
+    return [f"{listed(names)}: {how}." for how, names in metrics.items()]
+
+
+def warning(measurements: Iterable[Measurement]) -> str:
+    """That numbers from random feature networks mean little; empty where there are none."""
+    affected = [item for item in measurements if random_networks([item])]
+    if not affected:
+        return ""
+    names = listed(NAMES[item.metric] for item in affected)
+    return f"The feature networks have random weights: measured {names} numbers are not comparable with the paper's."
+
+
+def footer(settings: Settings, *facts: str, measurements: Iterable[Measurement] = ()) -> str:
+    """The small print inside a figure."""
+    random = "random feature networks: not comparable with the paper" if random_networks(measurements) else ""
+    return " · ".join(filter(None, (f"scale {settings.name}", *facts, random)))

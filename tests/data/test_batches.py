@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pqgan.data import batches as batches_module
+from pqgan.data.batches import evaluation_batches, training_batches
+from pqgan.data.prepared import PreparedSet
+from pqgan.errors import DataError, ResourceError, SettingsError
+
+
+def train(prepared, steps=range(4), *, batch=4, resolution=16, seed=0, geometry="crop", **keys):
+    return list(
+        training_batches(
+            prepared, batch=batch, resolution=resolution, steps=steps, seed=seed, geometry=geometry, **keys
+        )
+    )
+
+
+def assert_same(left, right):
+    assert [number for number, _ in left] == [number for number, _ in right]
+    for (_, one), (_, other) in zip(left, right, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
+        assert one.captions == other.captions
+
+
+def to_uint8(images):
+    return ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def test_a_batch(folder_set):
+    number, batch = train(folder_set, range(7, 8))[0]
+    assert number == 7
+    assert batch.images.shape == (4, 3, 16, 16)
+    assert batch.images.dtype == torch.float32
+    assert batch.images.min() >= -1
+    assert batch.images.max() <= 1
+    assert batch.labels.dtype == torch.int64
+    assert [f"class{label}" for label in batch.labels.tolist()] == batch.captions
+
+
+def test_values_are_pixels_over_127_5_minus_1(folder_set):
+    image = next(evaluation_batches(folder_set, batch=1, geometry="crop")).images[0]
+    expected = folder_set.image(0).transpose(2, 0, 1).astype(np.float64) / 127.5 - 1
+    np.testing.assert_allclose(image.numpy(), expected, atol=1e-7)
+
+
+def test_every_image_once_an_epoch(folder_set):
+    # ten images in batches of four: five batches are two epochs, the third straddles them
+    captured = [images for _, batch in train(folder_set, range(5)) for images in to_uint8(batch.images)]
+    whole = {folder_set.image(i).tobytes(): i for i in (0, 3, 5, 8)}  # the square ones are their own crops
+    orders = []
+    for epoch in (captured[:10], captured[10:]):
+        orders.append({whole[image.tobytes()]: place for place, image in enumerate(epoch) if image.tobytes() in whole})
+        assert sum(image.tobytes() in whole for image in epoch) == 4
+        assert sorted(orders[-1]) == [0, 3, 5, 8]
+    assert orders[0] != orders[1], "each epoch has its own order"
+
+
+def test_crops_are_pieces_of_the_images_and_move(folder_set):
+    wide = folder_set.image(1)  # (16, 32, 3): seventeen crops
+    windows = {wide[:, left : left + 16].tobytes(): left for left in range(17)}
+    captured = [image.tobytes() for _, batch in train(folder_set, range(100)) for image in to_uint8(batch.images)]
+    lefts = [windows[image] for image in captured if image in windows]
+    assert len(lefts) == 40, "forty epochs"
+    assert min(lefts) == 0, "the first place is drawn too"
+    assert max(lefts) == 16, "the last place is drawn too"
+    assert len(set(lefts)) > 10
+
+
+def test_batch_t_is_a_function_of_seed_and_t(folder_set):
+    whole = train(folder_set, range(9))
+    assert_same(whole[5:], train(folder_set, range(5, 9)))
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the global generator is what must not matter
+    assert_same(whole, train(folder_set, range(9)))
+    other = train(folder_set, range(9), seed=1)
+    assert not all(torch.equal(a.images, b.images) for (_, a), (_, b) in zip(whole, other, strict=True))
+
+
+def test_workers_do_not_matter(folder_set, smoke_sets):
+    assert_same(train(folder_set, range(3, 9)), train(folder_set, range(3, 9), workers=2))
+    alone, helped = (
+        list(evaluation_batches(smoke_sets["val"], batch=20, geometry="crop", workers=workers)) for workers in (0, 2)
+    )
+    assert_same(list(enumerate(alone)), list(enumerate(helped)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_global_generator_is_not_touched(folder_set, workers):
+    before = torch.random.get_rng_state()
+    train(folder_set, workers=workers)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_ranks_side_by_side_are_the_whole_batch(folder_set, world):
+    whole = train(folder_set, range(6))
+    parts = [train(folder_set, range(6), rank=rank, world=world) for rank in range(world)]
+    for step, (number, batch) in enumerate(whole):
+        mine = [part[step][1] for part in parts]
+        assert all(part[step][0] == number for part in parts)
+        assert all(len(one.images) == 4 // world for one in mine)
+        assert torch.equal(torch.cat([one.images for one in mine]), batch.images)
+        assert torch.equal(torch.cat([one.labels for one in mine]), batch.labels)
+        assert [caption for one in mine for caption in one.captions] == batch.captions
+
+
+def test_ranks_that_do_not_divide(folder_set):
+    with pytest.raises(SettingsError, match="batch: got 4 on 3 devices; allowed: a multiple"):
+        train(folder_set, world=3)
+
+
+@pytest.mark.parametrize("resolution", [8, 12, 24])
+def test_other_resolutions_resize_before_the_crop(folder_set, resolution):
+    images = torch.cat(
+        [b.images for b in evaluation_batches(folder_set, batch=4, resolution=resolution, geometry="crop")]
+    )
+    assert images.shape == (10, 3, resolution, resolution)
+    square = Image.fromarray(folder_set.image(3)).resize((resolution, resolution), Image.Resampling.LANCZOS)
+    assert np.array_equal(to_uint8(images)[3], np.asarray(square))
+    wide = Image.fromarray(folder_set.image(1)).resize((2 * resolution, resolution), Image.Resampling.LANCZOS)
+    left = resolution // 2
+    assert np.array_equal(to_uint8(images)[1], np.asarray(wide)[:, left : left + resolution])
+    assert train(folder_set, range(1), resolution=resolution)[0][1].images.shape[-2:] == (resolution, resolution)
+
+
+def test_squash_crops_nothing(folder_set):
+    images = torch.cat([batch.images for batch in evaluation_batches(folder_set, batch=4, geometry="squash")])
+    for i in range(10):
+        expected = Image.fromarray(folder_set.image(i)).resize((16, 16), Image.Resampling.LANCZOS)
+        assert np.array_equal(to_uint8(images)[i], np.asarray(expected))
+    epoch = torch.cat([batch.images for _, batch in train(folder_set, range(5), batch=2, geometry="squash")])
+    assert {image.numpy().tobytes() for image in epoch} == {image.numpy().tobytes() for image in images}
+
+
+def test_evaluation_takes_every_image_once_in_order(folder_set):
+    found = list(evaluation_batches(folder_set, batch=4, geometry="crop"))
+    assert [len(batch.images) for batch in found] == [4, 4, 2]
+    assert torch.cat([batch.labels for batch in found]).tolist() == [0] * 5 + [1] * 5
+    tall = folder_set.image(4)  # (30, 16, 3)
+    assert np.array_equal(to_uint8(found[1].images)[0], tall[7:23])
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(6, [4, 2]), (4, [4]), (99, [4, 4, 2])])
+def test_evaluation_limit(folder_set, limit, sizes):
+    found = evaluation_batches(folder_set, batch=4, geometry="crop", limit=limit)
+    assert [len(batch.images) for batch in found] == sizes
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_one_line_from_any_process(folder_set, workers):
+    shard = folder_set.folder / "images-00000.zip"
+    content = bytearray(shard.read_bytes())
+    content[120] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        train(PreparedSet(folder_set.folder), range(3), workers=workers)
+    assert str(error.value).startswith(str(shard))
+    assert "00000000.png is damaged" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+class _Stuck(PreparedSet):
+    def image(self, index):
+        import time
+
+        time.sleep(60)
+
+
+class _Dying(PreparedSet):
+    def image(self, index):
+        import os
+
+        os._exit(1)
+
+
+@pytest.mark.parametrize(("kind", "message"), [(_Stuck, "timed out"), (_Dying, "exited unexpectedly")])
+def test_a_stuck_or_killed_worker_is_a_resource_error(folder_set, monkeypatch, kind, message):
+    monkeypatch.setattr(batches_module, "TIMEOUT", 1)
+    with pytest.raises(ResourceError, match=rf"hardware\.workers: .*{message}"):
+        train(kind(folder_set.folder), workers=1)

@@ -1,0 +1,247 @@
+"""Synthetic results of the smoke scale: made-up numbers under invented names, real photographs. No run made them."""
+
+import contextlib
+import functools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+from PIL import Image, ImageFilter
+
+from pqgan.plan import Job, Plan
+from pqgan.provenance import provenance
+from pqgan.records import Measurement, Record, write_record
+from pqgan.report import contents, page, render
+from pqgan.settings import Settings
+
+PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "ihc.png")
+LPIPS = "LPIPS AlexNet, random weights (seed 0)"
+INCEPTION = "InceptionV3 2048 (75 px), random weights (seed 0)"
+CLIP = "CLIP ViT (2 layers, width 64, patch 16, 64 px), random weights (seed 0)"
+
+
+class Synthetic:
+    """Writes the folder of any job that the report reads.
+
+    Args:
+        settings: of the scale.
+        root: stands for the repository's root.
+    """
+
+    def __init__(self, settings: Settings, root: Path):
+        self.settings = settings
+        self.plan = Plan(settings)
+        self.root = root
+        self.random = np.random.default_rng(0)
+        data = Path(skimage.__file__).parent / "data"
+        self.photos = [Image.open(data / name).convert("RGB") for name in PHOTOS]
+        first = self.plan.all()[0]
+        self.origin = provenance(first) | {"device": "test processor", "finished": "2025-01-02T03:04:05+00:00"}
+        for item in contents.ITEMS:
+            for job in contents.inputs(self.plan, item):
+                if not self.folder(job).exists():
+                    self.write(job)
+
+    def folder(self, job: Job) -> Path:
+        return self.root / job.path
+
+    def render(self, item: str, folder: Path) -> Path:
+        """The .tex or .pdf of an item, rendered as from the repository's root."""
+        out = folder / f"{item}{'.tex' if item.startswith('table') else '.pdf'}"
+        with contextlib.chdir(self.root):
+            render.run(self.settings, self.plan, item, out)
+        return out
+
+    def write(self, job: Job) -> None:
+        folder = self.folder(job)
+        folder.mkdir(parents=True)
+        {
+            "evaluate": self._evaluation,
+            "evaluate_finetuned": self._evaluation,
+            "select": self._selection,
+            "speed": self._speed,
+            "matching": self._matching,
+            "generation": self._generation,
+            "samples": self._samples,
+        }.get(job.chapter, lambda job, folder: None)(job, folder)
+        (folder / "provenance.json").write_text(json.dumps(self.provenance(job)))
+
+    def provenance(self, job: Job, seconds: float = 12.5) -> dict:
+        return self.origin | {
+            "job": {"chapter": job.chapter, "name": job.name, "scale": job.scale, "digest": job.digest},
+            "settings": json.loads(json.dumps(job.spec)),
+            "inputs": {role: other.path for role, other in job.inputs.items()},
+            "seconds": seconds,
+        }
+
+    def record(self, job: Job, kind: str, subject: dict, measurements: list[Measurement], **sets: str) -> None:
+        write_record(
+            self.folder(job),
+            Record(
+                kind=kind,
+                name=job.name,
+                scale=self.settings.name,
+                subject=subject,
+                sets=sets,
+                measurements=measurements,
+                provenance=self.provenance(job),
+            ),
+        )
+
+    @functools.cache  # noqa: B019
+    def crop(self, photo: int, side: int, blur: float = 0.0) -> Image.Image:
+        image = self.photos[photo % len(self.photos)]
+        cut = min(image.size) * 3 // 4
+        left, top = (image.width - cut) // 2, (image.height - cut) // 4
+        image = image.crop((left, top, left + cut, top + cut)).resize((side, side), Image.Resampling.LANCZOS)
+        return image.filter(ImageFilter.GaussianBlur(blur)) if blur else image
+
+    def config(self, name: str):
+        configs = self.settings.scale.tokenizer.configs()
+        if name not in configs:
+            name = self.chosen(int(name.rpartition("-f")[2]))
+        return configs[name]
+
+    def chosen(self, factor: int) -> str:
+        return max(contents.candidates(self.plan, factor), key=self.psnr)
+
+    def psnr(self, name: str) -> float:
+        """Grows with S and K, falls with F; the same for the same name."""
+        config = self.settings.scale.tokenizer.configs()[name]
+        if config.kind != "pq":
+            return 23.4 if config.kind == "kl" else 19.9
+        bits = config.S * math.log2(config.K) / config.F**2
+        return 20 + 4.3 * math.log2(1 + 4 * bits) + 0.4 * math.log2(config.d) * (config.S > 1)
+
+    def _evaluation(self, job: Job, folder: Path) -> None:
+        config = self.config(job.name)
+        finetuned = 1.5 * job.name.startswith("finetuned")
+        psnr = self.psnr(config.name) + finetuned
+        subject = {"kind": config.kind, "F": config.F, "d": config.d, "parameters": 70_000, "stage": "sweep"}
+        if config.kind != "kl":
+            subject |= {"S": getattr(config, "S", 1), "K": config.K}
+        measurements = []
+        roles = {role.removeprefix("set-"): other.name for role, other in job.inputs.items() if role != "model"}
+        for number, role in enumerate(roles):
+            far = 2 ** ((30 - psnr) / 3) * (1 + number)
+            rows = [
+                {"metric": "psnr", "value": psnr - number, "unit": "dB", "protocol": "mean over images"},
+                {"metric": "psnr", "value": psnr - 3, "unit": "dB", "protocol": "pooled", "headline": False},
+                {"metric": "lpips", "value": 0.03 * far, "protocol": "mean over images", "network": LPIPS},
+                {"metric": "rfid", "value": 0.41 * far, "protocol": "clean-fid's resize", "network": INCEPTION},
+                {"metric": "cmmd", "value": 0.094 * far, "protocol": "sigma 10, x1000", "network": CLIP},
+            ]
+            if config.kind == "pq":
+                even = 1 - 0.05 * math.log2(config.K) / config.S**0.5
+                rows.append({"metric": "H_n", "value": even, "protocol": "mean over subspaces"})
+                rows.append({"metric": "P_n", "value": even**4, "protocol": "mean over subspaces"})
+            measurements += [Measurement(on=role, n=48, **row) for row in rows]
+            for index in range(self.settings.scale.evaluation.showcase):
+                shown = folder / "showcase" / role
+                shown.mkdir(parents=True, exist_ok=True)
+                side = self.settings.scale.data.sets[roles[role]].size
+                self.crop(index, side).save(shown / f"{index}_original.png", compress_level=1)
+                blur = round(side / 64 * max(0.1, (31 - psnr) / 8), 1)
+                self.crop(index, side, blur).save(shown / f"{index}_reconstruction.png", compress_level=1)
+        self.record(job, "reconstruction", subject, measurements, **roles)
+
+    def _selection(self, job: Job, folder: Path) -> None:
+        factor = int(job.name.removeprefix("f"))
+        names = contents.candidates(self.plan, factor)
+        about = {
+            "run": self.chosen(factor),
+            "F": factor,
+            "mode": "measured",
+            "metric": "psnr",
+            "candidates": {name: self.psnr(name) for name in names},
+        }
+        (folder / "selected.json").write_text(json.dumps(about))
+        trained = self.plan.job("tokenizer", about["run"])
+        (folder / "training_provenance.json").write_text(json.dumps(self.provenance(trained, 95.0)))
+
+    def _speed(self, job: Job, folder: Path) -> None:
+        variants = self.settings.scale.adapt.variants
+        factor = variants[job.name].F if job.name in variants else 8
+        size = variants[job.name].sample_size if job.name in variants else 96
+        subject = {"generator": job.name, "F": factor, "d": 16, "image_size": size, "latent_size": size // factor}
+        how = "batch 1, 5 steps, guidance 7.5, decode included, float32, CPU, 1 thread"
+        values = {"images_per_second": ("1/s", 4.2), "unet_seconds": ("s", 0.18), "decode_seconds": ("s", 0.0312)}
+        values["memory_gb"] = ("GB", 0.912)
+        rows = [
+            Measurement(metric=metric, value=value, unit=unit, n=3, protocol=how)
+            for metric, (unit, value) in values.items()
+        ]
+        self.record(job, "speed", subject, rows)
+
+    def _matching(self, job: Job, folder: Path) -> None:
+        bench = self.settings.scale.matching
+        rows = []
+        for config in bench.configs:
+            conditions = {"d": config.d, "S": config.S, "K": config.K, "batch": bench.batch, "resolution": 64}
+            without, own = 0.081, 0.004 + 0.0011 * config.S + 0.0001 * config.d
+            values = {
+                "seconds_with": without + own,
+                "seconds_without": without,
+                "matching_seconds": own,
+                "overhead": own / without,
+            }
+            rows += [
+                Measurement(metric=metric, value=value, n=bench.repeats, protocol="median", conditions=conditions)
+                for metric, value in values.items()
+            ]
+        subject = {"F": bench.F, "resolution": bench.resolution, "batch": bench.batch, "device": "CPU, 1 thread"}
+        self.record(job, "matching", subject, rows)
+
+    def _generation(self, job: Job, folder: Path) -> None:
+        latent = self.settings.scale.ldm.latents[job.name]
+        for index in range(self.settings.scale.ldm.grid):
+            self.crop(index, 64, 1.5).save(folder / f"{index}.png")
+        subject = {
+            "method": latent.method,
+            "F": 16 if job.name.endswith("16") else 8,
+            "d": 16,
+            "latent": job.name,
+            "unet_parameters": 1_234_567,
+            "train_steps": 100,
+            "batch": 16,
+        }
+        gfid = Measurement(
+            metric="gfid",
+            value={"vae": 141.614, "pqgan-f8": 123.461}.get(job.name, 131.884),
+            n=48,
+            protocol="DDIM 10 steps, against 48 images",
+            network=INCEPTION,
+            conditions={"reference_n": 48},
+        )
+        self.record(job, "generation", subject, [gfid], reference="val")
+
+    def _samples(self, job: Job, folder: Path) -> None:
+        size = self.settings.scale.adapt.variants[job.name].sample_size
+        prompts = list(self.settings.scale.adapt.prompts)
+        for index in range(len(prompts)):
+            self.crop(index, size, 1.0).save(folder / f"{index}.png")
+        about = {"prompts": prompts, "size": size, "steps": 10, "guidance": 7.5, "seed": 0}
+        (folder / "samples.json").write_text(json.dumps(about))
+
+
+@pytest.fixture(scope="session")
+def synthetic(smoke, tmp_path_factory) -> Synthetic:
+    return Synthetic(smoke, tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def reports(synthetic) -> Path:
+    """Every item and the page, rendered once."""
+    folder = synthetic.root / "reports"
+    for item in contents.ITEMS:
+        synthetic.render(item, folder)
+    benchmarks = synthetic.root / "benchmarks" / "smoke"
+    for job in synthetic.plan.all():
+        file = benchmarks / job.chapter / f"{job.id}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("s\th:m:s\tmax_rss\n14.0\t0:00:14\tNA\n")
+    page.run(synthetic.settings, synthetic.plan, folder, benchmarks, folder / "report.html")
+    return folder
