@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="Snakemake's benchmark files")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE")
     sub.set_defaults(command=_report)
+    sub = verbs.add_parser("times", parents=[common], help="say where the time of a run went")
+    sub.add_argument("--benchmarks", type=Path, required=True, metavar="FOLDER", help="Snakemake's benchmark files")
+    sub.set_defaults(command=_times)
     sub = verbs.add_parser("plan", parents=[common], help="list every result of a scale with its address")
     sub.set_defaults(command=_plan)
     return parser
@@ -169,6 +172,10 @@ def _render(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
     _function("pqgan.report.page:run")(plan.settings, plan, arguments.items, arguments.benchmarks, arguments.out)
+
+
+def _times(arguments: argparse.Namespace) -> None:
+    print(_function("pqgan.report.times:show")(_load(arguments), arguments.benchmarks))
 
 
 def _plan(arguments: argparse.Namespace) -> None:

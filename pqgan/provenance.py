@@ -48,8 +48,9 @@ def _device() -> dict[str, Any]:
     """The accelerator where torch is loaded and sees one, else the processor; never loads torch itself."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
+        devices = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         return {
-            "device": torch.cuda.get_device_name(),
+            "device": f"{devices} x {torch.cuda.get_device_name()}",
             "peak_memory_bytes": torch.cuda.max_memory_allocated(),
             "peak_memory_of": "accelerator, allocated",
         }

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pqgan.errors import DataError
-from pqgan.plan import Job
+from pqgan.plan import Job, Plan
+
+from . import contents
+from .results import Results
 
 PHASES = {
     "preparation": ("data", "backbone"),
@@ -46,6 +49,41 @@ class RunTimes:
             for phase in PHASES
             if any(rule.phase == phase for rule in self.rules)
         }
+
+
+def of_plan(plan: Plan, benchmarks: Path) -> RunTimes:
+    """Run times of a plan's finished jobs.
+
+    Args:
+        benchmarks: benchmarks/<scale>.
+
+    Raises:
+        DataError: a benchmark or a provenance that cannot be read.
+    """
+    finished = Results(job for job in plan.all() if Path(job.path).is_dir())
+    own_seconds = {job["path"]: job["seconds"] for job in finished.provenance()}
+    return run_times(benchmarks, plan.all(), own_seconds, contents.ITEMS)
+
+
+def show(plan: Plan, benchmarks: Path) -> str:
+    """Where the time of a run went, as lines for a terminal.
+
+    Raises:
+        DataError: no benchmark of the scale.
+    """
+    times = of_plan(plan, benchmarks / plan.settings.name)
+    if not times.rules:
+        raise DataError(f"{benchmarks}/{plan.settings.name}: no benchmark of a planned job; run snakemake first")
+    lines = [f"{'part':20}{'rule':22}{'jobs':>5}{'seconds':>9}{'longest':>9}"]
+    lines += [
+        f"{rule.phase:20}{rule.rule:22}{rule.jobs:5}{rule.seconds:9.1f}{rule.longest:9.1f}" for rule in times.rules
+    ]
+    total = sum(rule.seconds for rule in times.rules)
+    lines += [f"{phase:47}{seconds:9.1f}  {seconds / total:4.0%}" for phase, seconds in times.phases().items()]
+    share = times.startup_seconds / total
+    lines.append(f"{f'start-up (of {times.startup_jobs} jobs above)':47}{times.startup_seconds:9.1f}  {share:4.0%}")
+    lines.append(f"{'all, summed over jobs that ran side by side':47}{total:9.1f}")
+    return "\n".join(lines)
 
 
 def run_times(folder: Path, jobs: Iterable[Job], own_seconds: Mapping[str, float], items: Iterable[str]) -> RunTimes:

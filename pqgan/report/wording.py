@@ -76,8 +76,11 @@ def protocols(measurements: Iterable[Measurement]) -> list[str]:
     return [f"{listed(names)}: {how}." for how, names in metrics.items()]
 
 
-def warning(measurements: Iterable[Measurement]) -> str:
-    """That numbers from random feature networks mean little; empty where there are none."""
+def networks(measurements: Iterable[Measurement]) -> str:
+    """What a reader has to know of the feature networks before comparing; empty where they are the published ones."""
+    measurements = list(measurements)
+    if not any(item.network for item in measurements):
+        return "No feature networks are involved."
     affected = [item for item in measurements if random_networks([item])]
     if not affected:
         return ""

@@ -67,7 +67,6 @@ def test_stable_diffusion_21_grows_by_less_than_a_million_parameters():
         assert parameters(widen(unet, 128)) == 866_625_088
 
 
-
 def test_latent_side_divides_by_every_level():
     unet = build_unet(UNetShape(**SHAPE), 4, 8)
     assert latent_side(192, 16, unet, "size") == 12

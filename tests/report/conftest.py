@@ -39,7 +39,10 @@ class Synthetic:
         data = Path(skimage.__file__).parent / "data"
         self.photos = [Image.open(data / name).convert("RGB") for name in PHOTOS]
         first = self.plan.all()[0]
-        self.origin = provenance(first) | {"device": "test processor", "finished": "2025-01-02T03:04:05+00:00"}
+        self.origin = provenance(first) | {
+            "device": "test processor (1 of 2 threads)",
+            "finished": "2025-01-02T03:04:05+00:00",
+        }
         for item in contents.ITEMS:
             for job in contents.inputs(self.plan, item):
                 if not self.folder(job).exists():

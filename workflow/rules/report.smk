@@ -3,7 +3,8 @@
 
 rule render_table:
     input:
-        item_results,
+        results=item_results,
+        plan=plan_of_item,
     output:
         tex="reports/{item}.tex",
         json="reports/{item}.json",
@@ -21,7 +22,8 @@ rule render_table:
 
 rule render_figure:
     input:
-        item_results,
+        results=item_results,
+        plan=plan_of_item,
     output:
         pdf="reports/{item}.pdf",
         png="reports/{item}.png",

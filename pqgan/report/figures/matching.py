@@ -52,7 +52,8 @@ def figure5(settings: Settings, plan: Plan, results: Results) -> Picture:
         "of the reconstruction of a batch with the quantiser (filled) and without it (hollow). Right: the search for",
         "the nearest codewords alone. Colour: subspaces S. Marker area: latent channels d; markers of one S stand",
         "beside each other in order of d. A negative overhead is noise of the clock. All values are measured by this",
-        f"run: {wording.run_of(settings)}, n = {n} repeats a configuration, {about}. No feature networks are involved.",
+        f"run: {wording.run_of(settings)}, n = {n} repeats a configuration, {about}.",
+        wording.networks(behind),
         *wording.protocols(behind),
     )
     alt = f"Scatter plots against S; the overhead is {min(added):.3g} to {max(added):.3g} percent."

@@ -97,7 +97,7 @@ def figure_ldm(settings: Settings, plan: Plan, results: Results) -> Picture:
     caption = wording.caption(
         "The first samples of every latent diffusion model of Table 5, classes in turn. All is measured by this run:",
         f"{wording.run_of(settings)}, n = {n} samples behind each gFID.",
-        wording.warning(behind),
+        wording.networks(behind),
         *wording.protocols(behind),
     )
     methods = wording.listed(record.subject["method"] for record in records.values())

@@ -15,13 +15,13 @@ from pqgan.settings import Settings
 from .. import contents, formats, wording
 from ..results import Results
 from .grid import image_grid, load, show
-from .style import ACCENT, DOUBLE, Picture, wrapped
+from .style import DOUBLE, FRAME, INK, Picture, wrapped
 
 SHOWN = "showcase/val"
 ZOOM = 4
 """Side of an image over the side of its enlarged part."""
-_INSET = 0.42
-"""Side of the enlarged part as it is drawn, over that of the image."""
+_INSET = 0.375
+"""Side of the enlarged part as it is drawn, over that of the image: it covers no frame in the middle."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def _compare(
         f"Originals (left) and {says}. The framed part, the one with most detail in the original, is enlarged",
         f"{_INSET * ZOOM:.2g} times in the opposite corner. All is measured by this run: {wording.run_of(settings)},",
         f"the first {len(originals)} images of the set {prepared}, stored at {side} px. Above each column stands the",
-        f"PSNR of the whole set (n = {n}), not of these images. No feature networks are involved.",
+        f"PSNR of the whole set (n = {n}), not of these images.",
+        wording.networks(behind),
         *wording.protocols(behind),
     )
     shown = wording.listed(method.title for method in methods)
@@ -128,13 +129,18 @@ def _show(axes: Axes, image: np.ndarray, window: tuple[int, int, int]) -> None:
     left, top, side = window
     height, width = image.shape[:2]
     show(axes, image)
-    axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=ACCENT, linewidth=1.0))
+    _frame(axes, left - 0.5, top - 0.5, side)
     # in the corner that is farthest from what it enlarges
     right_free = left + side / 2 < width / 2
     bottom_free = top + side / 2 < height / 2
     corner = (1 - _INSET if right_free else 0, 0 if bottom_free else 1 - _INSET)
     inset = axes.inset_axes((*corner, _INSET, _INSET))
     inset.imshow(image[top : top + side, left : left + side], interpolation="nearest")
-    inset.set(xticks=[], yticks=[])
-    for spine in inset.spines.values():
-        spine.set(visible=True, color=ACCENT, linewidth=1.2)
+    inset.set_axis_off()
+    _frame(inset, left=0, top=0, side=1, transform=inset.transAxes, clip_on=False)
+
+
+def _frame(axes: Axes, left: float, top: float, side: float, **more) -> None:
+    # dark around bright: visible on every photograph
+    for colour, width in ((INK, 2.2), (FRAME, 1.0)):
+        axes.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=colour, linewidth=width, **more))

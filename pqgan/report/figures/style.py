@@ -19,7 +19,8 @@ from ..wording import random_networks
 DOUBLE = 7.0
 """Width of two text columns, inches."""
 DPI = 200
-INK, MUTED, ACCENT, FAINT = "#1b1f24", "#5c6670", "#c2410c", "#d6dade"
+INK, MUTED, FAINT = "#1b1f24", "#5c6670", "#d6dade"
+ACCENT, FRAME = "#c2410c", "#ffe14d"
 
 _STYLE = {
     "font.family": "DejaVu Sans",

@@ -105,7 +105,7 @@ def _panels(
         says,
         f"All values are measured by this run: {wording.run_of(settings)}, set {set_}, n = {n} images a configuration.",
         f"Left out: {left_out} values that are not finite." if left_out else "",
-        wording.warning(behind),
+        wording.networks(behind),
         *wording.protocols(behind),
     )
     return Picture(figure, title, caption, _alt(points, metrics, x), behind)

@@ -42,7 +42,7 @@ def table5(settings: Settings, plan: Plan, results: Results) -> Table:
             f"Measured: this run, {wording.run_of(settings)}, classes and images of the set {settings.scale.ldm.data},",
             f"n = {wording.counts(samples)} samples for gFID{reconstructed}.",
             "Reported: the paper's own values, on ImageNet, gFID of 5,000 samples.",
-            wording.warning(behind),
+            wording.networks(behind),
             *wording.protocols(behind),
         ),
         COLUMNS,

@@ -105,6 +105,8 @@ def _latent_side(settings: Settings, prepared: str, factor: int) -> str:
 def _measured1(settings: Settings, record: Record) -> Row:
     subject = record.subject
     method, latent = METHODS[subject["kind"]]
+    if subject["kind"] == "pq":
+        latent = {1: "VQ", subject["d"]: "scalar"}.get(subject["S"], latent)
     return row(
         MEASURED,
         f"F={subject['F']}",
@@ -136,7 +138,7 @@ def _caption(settings: Settings, behind: list, sets: str, where: str) -> str:
     return wording.caption(
         f"Measured: this run, {wording.run_of(settings)}, {sets}.",
         f"Reported: the paper's own values, {where}.",
-        wording.warning(behind),
+        wording.networks(behind),
         *wording.protocols(behind),
     )
 

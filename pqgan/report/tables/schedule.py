@@ -54,6 +54,7 @@ def table4(settings: Settings, plan: Plan, results: Results) -> Table:
         groups,
         [
             *backbone_note(settings),
+            f"Devices of this run: {wording.listed(_devices(results))}.",
             f"Phases of one job share its time: it stands in the first of them, the others say “{INCLUDED}”.",
             "PQSD rows of the paper are named as its appendix describes them, not as the shifted labels of its Table 4 "
             "(reading 17).",
@@ -71,6 +72,18 @@ def _set(provenance: dict[str, Any]) -> str:
     return PurePosixPath(provenance["inputs"]["data"]).name.rpartition("-")[0]
 
 
+def _devices(results: Results) -> Iterator[str]:
+    for job in results.jobs:
+        # a selection runs on another machine than the training it chose
+        file = "training_provenance.json" if job.chapter == "select" else "provenance.json"
+        yield results.read(job.chapter, job.name, file)["device"]
+
+
+def _device(provenance: dict[str, Any]) -> str:
+    """The device without its particulars, which stand in the notes."""
+    return provenance["device"].partition(" (")[0]
+
+
 def _measured(model: str, provenance: dict[str, Any], phase: dict[str, Any], first: bool = True) -> Row:
     return row(
         MEASURED,
@@ -80,7 +93,7 @@ def _measured(model: str, provenance: dict[str, Any], phase: dict[str, Any], fir
         steps=formats.count(phase["steps"]),
         batch=phase["batch"],
         rate=formats.scientific(phase["learning_rate"]),
-        device=provenance["device"],
+        device=_device(provenance),
         time=formats.duration(provenance["seconds"]) if first else INCLUDED,
     )
 

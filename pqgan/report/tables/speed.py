@@ -38,7 +38,8 @@ def table3(settings: Settings, plan: Plan, results: Results) -> Table:
         contents.ITEMS["table3"],
         wording.caption(
             f"Measured: this run, {wording.run_of(settings)}, n = {wording.counts(behind)} images a generator.",
-            "Reported: the paper's own values. No feature networks are involved.",
+            "Reported: the paper's own values.",
+            wording.networks(behind),
             *wording.protocols(behind),
         ),
         COLUMNS,

@@ -1,0 +1,235 @@
+"""Tables 1 to 5 from synthetic results: what is measured, what is reported, and what the caption says."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from pqgan.errors import DataError
+from pqgan.records import Measurement, read_record, write_record
+from pqgan.report import contents, render
+from pqgan.report.tables.paper import paper_rows
+
+TABLES = [item for item in contents.ITEMS if item.startswith("table")]
+
+
+@pytest.fixture(scope="module")
+def tables(reports) -> dict[str, dict]:
+    return {item: json.loads((reports / f"{item}.json").read_text()) for item in TABLES}
+
+
+def rows(table: dict, source: str) -> list[dict[str, str]]:
+    """Texts of the rows of one source."""
+    return [
+        {key: cell["text"] for key, cell in row["cells"].items()} for row in table["rows"] if row["source"] == source
+    ]
+
+
+@pytest.mark.parametrize("item", TABLES)
+def test_source_is_a_labelled_column_and_matches_the_row(tables, item):
+    assert "Source" in [column["header"] for column in tables[item]["columns"]]
+    for row in tables[item]["rows"]:
+        assert row["cells"]["source"]["text"] == row["source"]
+        # a quoted value carries no number of ours, and is never marked as the best
+        if row["source"] == "reported":
+            assert all(cell["value"] is None and not cell["bold"] for cell in row["cells"].values())
+
+
+@pytest.mark.parametrize("item", TABLES)
+def test_every_row_of_the_paper_is_there_as_printed(tables, item):
+    reported = [" ".join(row.values()).replace("×", "x").replace(",", "") for row in rows(tables[item], "reported")]
+    expected = paper_rows(item)
+    assert len(reported) == len(expected)
+    metrics = {"psnr", "rfid", "cmmd", "lpips", "gfid_5k", "samples_per_second", "memory_gb", "training_steps"}
+    for line in expected:
+        values = [value for key, value in line.items() if key in metrics and value]
+        assert any(all(f" {value} " in f" {text} " for value in values) for text in reported), line
+
+
+@pytest.mark.parametrize("item", TABLES)
+def test_caption_says_scale_and_n(tables, item):
+    caption = tables[item]["caption"]
+    assert "scale ‘smoke’, reading ‘paper’" in caption
+    assert re.search(r"\bn = \d+", caption)
+    assert "Reported: the paper's own values" in caption
+
+
+def test_caption_names_protocols_networks_and_that_they_are_random(tables):
+    for item in ("table1", "table2"):
+        caption = tables[item]["caption"]
+        assert "n = 48" in caption
+        assert "PSNR: mean over images." in caption
+        assert "pooled" not in caption  # the other reading is no headline
+        assert "InceptionV3 2048 (75 px), random weights (seed 0)" in caption
+        assert "LPIPS AlexNet, random weights (seed 0)" in caption
+        assert "rFID, CMMD and LPIPS numbers are not comparable with the paper's" in caption
+    assert "measured gFID and rFID numbers are not comparable" in tables["table5"]["caption"]
+    assert tables["table1"]["random_networks"]
+    assert tables["table3"]["random_networks"] == []
+    assert "No feature networks" in tables["table3"]["caption"]
+
+
+def test_table1_has_the_selected_the_lone_factor_and_the_baselines(tables, synthetic):
+    chosen = {synthetic.chosen(8), synthetic.chosen(16), "f32-d32-S16-K64", "kl-f8-d4", "vqgan-f16-d32-K128"}
+    measured = rows(tables["table1"], "measured")
+    assert {row["configuration"] for row in measured} == chosen
+    best = next(row for row in measured if row["configuration"] == synthetic.chosen(8))
+    assert best["psnr"] == f"{synthetic.psnr(synthetic.chosen(8)):.1f}"
+    assert best["latent_resolution"] == "8×8"
+    kl = next(row for row in measured if row["configuration"] == "kl-f8-d4")
+    assert (kl["S"], kl["K"], kl["latent"]) == ("–", "–", "KL")
+
+
+def test_table1_puts_the_papers_row_of_a_factor_after_ours(tables):
+    group = [row for row in tables["table1"]["rows"] if row["group"] == "PQGAN"]
+    assert [(row["cells"]["F"]["text"], row["source"]) for row in group] == [
+        (factor, source) for factor in ("32", "16", "8") for source in ("measured", "reported")
+    ]
+    assert group[-1]["cells"]["configuration"]["text"] == "f8-d128-S64-K512"
+    assert group[-1]["cells"]["rfid"]["text"] == "0.036"
+
+
+def test_missing_values_are_dashes(tables):
+    vit = next(row for row in rows(tables["table1"], "reported") if row["method"] == "ViT-VQGAN")
+    assert vit["psnr"] == vit["cmmd"] == "–"
+    assert all(row["unet_seconds"] == "–" for row in rows(tables["table3"], "reported"))
+
+
+def test_bold_is_the_best_measured_row_of_a_factor(tables):
+    by_factor: dict[str, list] = {}
+    for row in tables["table1"]["rows"]:
+        if row["source"] == "measured":
+            by_factor.setdefault(row["cells"]["F"]["text"], []).append(row["cells"])
+    assert set(by_factor) == {"8", "16", "32"}
+    assert not any(cell["bold"] for cell in by_factor["32"][0].values())  # alone: nothing to be better than
+    for factor in ("8", "16"):
+        for metric, best in (("psnr", max), ("rfid", min), ("cmmd", min), ("lpips", min)):
+            wanted = best(by_factor[factor], key=lambda cells: cells[metric]["value"])
+            assert [cells[metric]["bold"] for cells in by_factor[factor]] == [
+                cells is wanted for cells in by_factor[factor]
+            ]
+
+
+def test_table2_names_the_sets_that_play_the_roles(tables):
+    sets = {(row["group"].partition(";")[0], row["cells"]["set"]["text"]) for row in tables["table2"]["rows"]}
+    assert sets == {("FFHQ", "microscopy"), ("FFHQ", "FFHQ"), ("LSUN", "textures"), ("LSUN", "LSUN")}
+    assert "microscopy in the role of FFHQ" in tables["table2"]["caption"]
+
+
+def test_table3_says_that_the_backbone_is_seeded(tables):
+    assert any("random weights" in note for note in tables["table3"]["notes"])
+    assert rows(tables["table3"], "measured")[0]["generator"] == "SDv2.1"
+    assert not any(cell["bold"] for row in tables["table3"]["rows"] for cell in row["cells"].values())
+
+
+def test_table4_shows_the_settings_in_the_provenance(tables, smoke):
+    measured = rows(tables["table4"], "measured")
+    training = smoke.scale.tokenizer.training
+    first = measured[0]
+    assert (first["resolution"], first["steps"]) == (str(training.resolution), str(training.steps))
+    assert (first["batch"], first["data"]) == (str(smoke.reading.training.total_batch), "train")
+    assert (first["device"], first["time"]) == ("test processor", "95 s")
+    assert "Devices of this run: test processor (1 of 2 threads)." in tables["table4"]["notes"]
+    hr = [row for row in measured if row["model"].startswith("PQSD-HR")]
+    phases = smoke.scale.adapt.variants["PQSD-HR"].stage2
+    resolutions = [smoke.reading.adaptation.stage1_resolution, *(phase.resolution for phase in phases)]
+    assert [row["resolution"] for row in hr] == [str(side) for side in resolutions]
+    assert [row["time"] for row in hr] == ["12 s", "12 s", "in the above", "in the above"]
+
+
+def test_table5_joins_gfid_with_the_tokenizers_rfid(tables, synthetic):
+    measured = {row["latent"] + row["F"]: row for row in rows(tables["table5"], "measured")}
+    evaluated = synthetic.root / synthetic.plan.job("evaluate", synthetic.chosen(8)).path
+    rfid = read_record(evaluated).get("rfid", on="val").value
+    assert float(measured["PQGAN8"]["rfid"]) == pytest.approx(rfid, rel=5e-3)
+    assert measured["PQGAN8"]["gfid"] == "123.5"
+    assert measured["PQGAN8"]["generator"] == "LDM (1.23M)"
+    assert "n = 48 samples for gFID and 48 reconstructed images for rFID" in tables["table5"]["caption"]
+
+
+@pytest.mark.parametrize("item", TABLES)
+def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
+    tex = (reports / f"{item}.tex").read_text()
+    spec = re.search(r"\\begin\{tabular\}\{([lr]+)\}", tex)[1]
+    body = tex.partition(r"\toprule")[2].partition(r"\bottomrule")[0]
+    lines = [line for line in body.strip().splitlines() if line != r"\midrule"]
+    assert lines
+    for line in lines:
+        assert line.endswith(r" \\")
+        spans = re.match(r"\\multicolumn\{(\d+)\}", line)
+        cells = int(spans[1]) if spans else len(re.findall(r"(?<!\\)&", line)) + 1
+        assert cells == len(spec), line
+    assert len(re.findall(r"(?<!\\)\{", tex)) == len(re.findall(r"(?<!\\)\}", tex))
+    assert re.findall(r"\\begin\{(\S+?)\}", tex) == re.findall(r"\\end\{(\S+?)\}", tex)[::-1]
+    assert not re.search(r"(?<!\\)[_#]", re.sub(r"^%.*$", "", tex, flags=re.MULTILINE))
+    assert len(re.findall(r"(?<!\\)\$", tex)) % 2 == 0
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(reports, tmp_path):
+    document = "\n".join(
+        [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+        + [rf"\input{{{reports / item}.tex}}" for item in TABLES]
+        + [r"\end{document}"]
+    )
+    (tmp_path / "all.tex").write_text(document)
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"], cwd=tmp_path, capture_output=True
+    )
+    assert run.returncode == 0, run.stdout.decode(errors="replace")[-2000:]
+
+
+def test_tables_are_the_same_bytes_twice(synthetic, reports, tmp_path):
+    again = synthetic.render("table1", tmp_path)
+    for suffix in (".tex", ".json"):
+        assert again.with_suffix(suffix).read_bytes() == (reports / "table1").with_suffix(suffix).read_bytes()
+
+
+def test_pretrained_networks_bring_no_warning(smoke, synthetic, tmp_path, monkeypatch):
+    shutil.copytree(synthetic.root / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    for job in contents.inputs(synthetic.plan, "table1"):
+        if job.chapter == "evaluate":
+            record = read_record(job.path)
+            trained = [
+                item.model_copy(update={"network": item.network and item.network.split(",")[0] + ", pretrained"})
+                for item in record.measurements
+            ]
+            write_record(tmp_path / job.path, record.model_copy(update={"measurements": trained}))
+    render.run(smoke, synthetic.plan, "table1", tmp_path / "table1.tex")
+    content = json.loads((tmp_path / "table1.json").read_text())
+    assert "not comparable" not in content["caption"]
+    assert "InceptionV3 2048 (75 px), pretrained" in content["caption"]
+    assert content["random_networks"] == []
+
+
+def test_a_value_that_is_not_a_number_is_shown_and_never_the_best(smoke, synthetic, tmp_path, monkeypatch):
+    shutil.copytree(synthetic.root / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    job = synthetic.plan.job("evaluate", "kl-f8-d4")
+    record = read_record(job.path)
+    broken = [
+        item.model_copy(update={"value": float("nan")}) if item.metric == "rfid" else item
+        for item in record.measurements
+    ]
+    write_record(tmp_path / job.path, record.model_copy(update={"measurements": broken}))
+    render.run(smoke, synthetic.plan, "table1", tmp_path / "table1.tex")
+    content = json.loads((tmp_path / "table1.json").read_text(), parse_constant=pytest.fail)
+    cell = next(r for r in content["rows"] if r["cells"]["configuration"]["text"] == "kl-f8-d4")["cells"]["rfid"]
+    assert cell == {"text": "nan", "value": None, "bold": False}
+
+
+def test_a_measurement_without_n_is_refused(smoke, synthetic, tmp_path, monkeypatch):
+    shutil.copytree(synthetic.root / "results" / "smoke" / "speed", tmp_path / "results" / "smoke" / "speed")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / synthetic.plan.job("speed", "SDv2.1").path / "metrics.json"
+    record = json.loads(path.read_text())
+    del record["measurements"][0]["n"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"measurements\.0\.n: Field required"):
+        render.run(smoke, synthetic.plan, "table3", tmp_path / "table3.tex")
+    assert not (tmp_path / "table3.tex").exists()
+    with pytest.raises(ValueError, match="n\n"):
+        Measurement(metric="psnr", value=1.0, protocol="")
