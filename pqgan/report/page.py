@@ -14,7 +14,7 @@ from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 
 from . import contents, formats
-from .times import RunTimes, of_plan
+from .times import RunTimes, run_times
 
 BELOW = {"table5": "figure_ldm"}
 """Item -> the one that belongs directly below it."""
@@ -51,7 +51,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         readings=_readings(settings),
         overridden=settings.scale.overrides,
         provenance=_provenance(list(jobs.values())),
-        times=_times(plan, benchmarks),
+        times=_times(plan, benchmarks, jobs),
         duration=formats.duration,
     )
     write_text(out, page)
@@ -139,8 +139,9 @@ def _provenance(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _times(plan: Plan, benchmarks: Path | None) -> RunTimes | None:
+def _times(plan: Plan, benchmarks: Path | None, jobs: dict[str, dict[str, Any]]) -> RunTimes | None:
     if benchmarks is None or not Path(benchmarks).is_dir():
         return None
-    found = of_plan(plan, Path(benchmarks))
+    own = {path: job["seconds"] for path, job in jobs.items()}
+    found = run_times(Path(benchmarks), plan.all(), own, contents.ITEMS)
     return found if found.rules else None

@@ -51,27 +51,15 @@ class RunTimes:
         }
 
 
-def of_plan(plan: Plan, benchmarks: Path) -> RunTimes:
-    """Run times of a plan's finished jobs.
-
-    Args:
-        benchmarks: benchmarks/<scale>.
-
-    Raises:
-        DataError: a benchmark or a provenance that cannot be read.
-    """
-    finished = Results(job for job in plan.all() if Path(job.path).is_dir())
-    own_seconds = {job["path"]: job["seconds"] for job in finished.provenance()}
-    return run_times(benchmarks, plan.all(), own_seconds, contents.ITEMS)
-
-
 def show(plan: Plan, benchmarks: Path) -> str:
     """Where the time of a run went, as lines for a terminal.
 
     Raises:
-        DataError: no benchmark of the scale.
+        DataError: no benchmark of the scale, or one that cannot be read.
     """
-    times = of_plan(plan, benchmarks / plan.settings.name)
+    finished = Results(job for job in plan.all() if Path(job.path).is_dir())
+    own_seconds = {job["path"]: job["seconds"] for job in finished.provenance()}
+    times = run_times(benchmarks / plan.settings.name, plan.all(), own_seconds, contents.ITEMS)
     if not times.rules:
         raise DataError(f"{benchmarks}/{plan.settings.name}: no benchmark of a planned job; run snakemake first")
     lines = [f"{'part':20}{'rule':22}{'jobs':>5}{'seconds':>9}{'longest':>9}"]

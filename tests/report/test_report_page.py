@@ -169,3 +169,16 @@ assert not heavy, heavy
 )
 def test_report_starts_without_heavy_libraries(module, more):
     subprocess.run([sys.executable, "-c", STARTS.format(module=module, more=more)], check=True)
+
+
+def test_times_for_a_terminal(synthetic, tmp_path):
+    job = synthetic.plan.job("tokenizer", "f8-d32-S16-K64")
+    benchmark = tmp_path / "smoke/tokenizer" / f"{job.id}.tsv"
+    with pytest.raises(DataError, match="no benchmark of a planned job; run snakemake first"):
+        times.show(synthetic.plan, tmp_path)
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text("s\tmax_rss\n12.5\t100\n")
+    lines = times.show(synthetic.plan, tmp_path).splitlines()
+    assert lines[1].split() == ["training", "tokenizer", "1", "12.5", "12.5"]
+    assert lines[2].split() == ["training", "12.5", "100%"]
+    assert lines[-1].split()[-1] == "12.5"
