@@ -86,7 +86,7 @@ def _train(
     rate = training.learning_rate * (batch if reading.training.scale_lr else 1)
     generator = Generator(model.train(), config)
     networks = [
-        fabric.setup(network, torch.optim.Adam(network.parameters(), lr=rate, betas=training.betas))
+        fabric.setup(network, torch.optim.Adam(network.parameters(), lr=rate, betas=training.betas, fused=True))
         for network in (generator, discriminator.train())
     ]
     step = TokenizerStep(
