@@ -1,6 +1,8 @@
 """Devices, precision and processes, through Lightning Fabric."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -54,3 +56,19 @@ def make_fabric(hardware: Hardware, precision: str) -> "Fabric":
     fabric = _import_fabric()(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def gradients_besides_backward() -> Iterator[None]:
+    """Let torch.autograd.grad pass through modules that Fabric set up, under any precision.
+
+    Under mixed precision Fabric refuses every backward pass but its own, lest the loss scaling be forgotten; the ratio
+    of two gradients needs none. Fabric keeps that state in this flag and offers no other way to set it.
+    """
+    from lightning_fabric import wrappers
+
+    before, wrappers._in_fabric_backward = wrappers._in_fabric_backward, True
+    try:
+        yield
+    finally:
+        wrappers._in_fabric_backward = before

@@ -35,6 +35,11 @@ class PatchGAN(nn.Sequential):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, 1, h, w) of images (B, 3, H, W); positive means real."""
-        return super().forward(images)
+    def forward(self, *batches: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Logits (B, 1, h, w) of images (B, 3, H, W); positive means real.
+
+        Several batches give a tuple. Each is normalised by its own statistics, as in separate calls, which data-parallel
+        modules do not allow before one backward pass.
+        """
+        logits = tuple(super(PatchGAN, self).forward(images) for images in batches)
+        return logits if len(batches) > 1 else logits[0]

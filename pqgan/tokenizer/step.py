@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pqgan.engine.launch import gradients_besides_backward
 from pqgan.engine.loop import finite
 from pqgan.randomness import generator_at
 from pqgan.settings import KLConfig
@@ -93,10 +94,12 @@ class TokenizerStep:
             reconstruction = reconstruction + self.perceptual_weight * losses["perceptual"]
         total = reconstruction + regulariser
         if adversarial:
-            # its own gradients are not needed here, only those that pass through it
+            # only gradients that pass through it are needed, so processes have none of its own to exchange
             self.discriminator.requires_grad_(False)
-            fooled = hinge_generator(self.discriminator(sample))
-            weight = adaptive_weight(reconstruction, fooled, self.generator.last_layer)
+            with self.fabric.autocast():
+                fooled = hinge_generator(self.discriminator.module(sample).float())
+            with gradients_besides_backward():
+                weight = adaptive_weight(reconstruction, fooled, self.generator.last_layer)
             total = total + self.discriminator_weight * weight * fooled
             losses |= {"adversarial": fooled, "adaptive_weight": weight}
             self.discriminator.requires_grad_(True)
@@ -107,7 +110,7 @@ class TokenizerStep:
         return {**losses, "total": total}, sample.detach()
 
     def _discriminator_step(self, number: int, images: Tensor, sample: Tensor) -> dict[str, Tensor]:
-        loss = hinge_discriminator(self.discriminator(images), self.discriminator(sample))
+        loss = hinge_discriminator(*self.discriminator(images, sample))
         finite({"discriminator": loss}, number)
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)

@@ -21,11 +21,11 @@ class Distance(torch.nn.Module):
 
 @pytest.fixture
 def make_step(smoke):
-    def make(name: str, start: int) -> TokenizerStep:
+    def make(name: str, start: int, precision: str = "32-true") -> TokenizerStep:
         section = smoke.scale.tokenizer
         config = section.configs()[name]
         torch.manual_seed(0)
-        fabric = make_fabric(smoke.scale.hardware, "32-true")
+        fabric = make_fabric(smoke.scale.hardware, precision)
         networks = [Generator(build(config, section.trunks[config.F], smoke.reading, 0), config), PatchGAN(8, 2)]
         pairs = [fabric.setup(net, torch.optim.Adam(net.parameters(), lr=1e-3)) for net in networks]
         return TokenizerStep(
@@ -86,3 +86,17 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(make_step, ba
         step(1, batch)
     assert same(step.generator, before[0])
     assert same(step.discriminator, before[1])
+
+
+@pytest.mark.parametrize("name", ["f8-d16-S8-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
+def test_mixed_precision_trains_both_networks_close_to_fp32(make_step, batch, name):
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        step = make_step(name, start=1, precision=precision)
+        before = weights(step.generator), weights(step.discriminator)
+        losses[precision] = step(0, batch)
+        assert not same(step.generator, before[0])
+        assert not same(step.discriminator, before[1])
+        assert all(parameter.dtype == torch.float32 for parameter in step.generator.parameters())
+    for key in ("l1", "discriminator"):
+        assert losses["bf16-mixed"][key].item() == pytest.approx(losses["32-true"][key].item(), rel=0.05)
