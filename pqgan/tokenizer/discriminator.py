@@ -38,8 +38,8 @@ class PatchGAN(nn.Sequential):
     def forward(self, *batches: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Logits (B, 1, h, w) of images (B, 3, H, W); positive means real.
 
-        Several batches give a tuple. Each is normalised by its own statistics, as in separate calls, which data-parallel
-        modules do not allow before one backward pass.
+        Several batches give a tuple. Each is normalised by its own statistics, as in separate calls, which
+        data-parallel modules do not allow before one backward pass.
         """
         logits = tuple(super(PatchGAN, self).forward(images) for images in batches)
         return logits if len(batches) > 1 else logits[0]
