@@ -1,5 +1,6 @@
 """Where a result comes from: settings, code, packages, machine, time and memory."""
 
+import json
 import os
 import platform
 import resource
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pqgan.plan import Job
+from pqgan.storage.atomic import write_text
 
 PACKAGES = (
     "pqgan",
@@ -80,3 +82,8 @@ def provenance(job: Job) -> dict[str, Any]:
         "command": " ".join(["pqgan", *sys.argv[1:]]),
         **_device(),
     }
+
+
+def write_provenance(folder: Path, job: Job) -> None:
+    """Write `provenance.json` into the folder of a result."""
+    write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")

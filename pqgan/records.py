@@ -1,6 +1,5 @@
 """metrics.json: what was measured, how, on how many images, through which networks. Tables read nothing else."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,7 +77,3 @@ def read_record(folder: Path | str) -> Record:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise DataError(f"{path}: {key}: {first['msg']}; expected a record of schema 1; delete the folder") from None
-
-
-def read_records(folders: Iterable[Path | str]) -> list[Record]:
-    return [read_record(folder) for folder in folders]

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 import os
 import sys
 import zipfile
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from pqgan.errors import DataError, ResourceError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder, write_text
 from pqgan.storage.manifest import sha256
@@ -188,6 +187,6 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
             raise ResourceError(
                 f"{out}: cannot be written: {error.strerror}; free space or change the folder"
             ) from None
-        write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+        write_provenance(folder, job)
     ignored = f"; {images.ignored} other files left out" if images.ignored else ""
     print(f"{job.name}: {manifest.n} images of {manifest.size} px, content {manifest.digest[:12]}{ignored}", flush=True)

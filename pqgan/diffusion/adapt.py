@@ -1,19 +1,16 @@
 """Stable Diffusion on product-quantised latents, stage by stage (section 5, appendix A.2, Table 4)."""
 
-import json
-from contextlib import nullcontext
 from pathlib import Path
 
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import make_fabric, result_folder
 from pqgan.errors import DataError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
-from pqgan.storage.atomic import new_folder, write_text
 from pqgan.tokenizer.load import load_tokenizer
 
 from .parts import load_network, load_part
@@ -63,8 +60,7 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
     sides = [latent_side(phase.resolution, latents.factor, network, key) for phase in phases]
     network.register_to_config(sample_size=sides[-1])
     draws = Draws(fabric, settings.scale.seed)
-    # only the first process writes: the others would replace its result with their empty folders
-    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
+    with result_folder(fabric, out) as folder:
         trained = train(
             settings,
             fabric,
@@ -83,4 +79,4 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
         )
         if fabric.is_global_zero:
             trained.unet.save_pretrained(folder / "unet")
-            write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+            write_provenance(folder, job)

@@ -1,6 +1,5 @@
 """The Stable Diffusion that is adapted: a published one, or one of the same classes with seeded weights."""
 
-import json
 from math import gcd
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pqgan.errors import ResourceError, SettingsError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import HubBackbone, SeededBackbone
-from pqgan.storage.atomic import new_folder, write_text
+from pqgan.storage.atomic import new_folder
 
 from .parts import load_network, load_part
 from .schedule import noise_schedule
@@ -42,7 +41,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     )
     with new_folder(out) as folder:
         pipeline.save_pretrained(folder, safe_serialization=True)
-        write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+        write_provenance(folder, job)
 
 
 def fetch(section: HubBackbone) -> dict:

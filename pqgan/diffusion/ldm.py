@@ -1,7 +1,5 @@
 """A class-conditional latent diffusion model from scratch (section 5, Table 5, reading 25)."""
 
-import json
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -12,14 +10,13 @@ from torch import Tensor, nn
 
 from pqgan.data.batches import Batch
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import make_fabric, result_folder
 from pqgan.errors import DataError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
-from pqgan.storage.atomic import new_folder, write_text
 from pqgan.tokenizer.load import load_tokenizer
 
 from .schedule import noise_schedule
@@ -94,8 +91,7 @@ def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path)
     phase = Phase.model_validate(section.model_dump(include=set(Phase.model_fields)))
     scheduler = noise_schedule(section.beta_start, section.beta_end, "epsilon")
     draws = Draws(fabric, settings.scale.seed)
-    # only the first process writes: the others would replace its result with their empty folders
-    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
+    with result_folder(fabric, out) as folder:
         trained = train(
             settings,
             fabric,
@@ -116,4 +112,4 @@ def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path)
             trained.unet.save_pretrained(folder / "unet")
             trained.embedding.save_pretrained(folder / "class_embedding")
             scheduler.save_pretrained(folder / "scheduler")
-            write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+            write_provenance(folder, job)

@@ -14,7 +14,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from pqgan.engine.launch import device as device_of
 from pqgan.errors import DataError, NumericalError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder, write_text
@@ -62,7 +62,7 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
             pipeline.image_processor.postprocess(images)[0].save(folder / f"{index}.png")
         record = {"prompts": section.prompts, **how, "latent_size": side, "F": pipeline.vae_scale_factor}
         write_text(folder / "samples.json", json.dumps(record, indent=1) + "\n")
-        write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+        write_provenance(folder, job)
 
 
 @torch.inference_mode()

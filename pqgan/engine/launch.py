@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from pqgan.errors import ResourceError
 from pqgan.settings.scale import Hardware
+from pqgan.storage.atomic import new_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -56,6 +58,16 @@ def make_fabric(hardware: Hardware, precision: str) -> "Fabric":
     fabric = _import_fabric()(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def result_folder(fabric: "Fabric", out: Path) -> Iterator[Path]:
+    """The folder a training fills, which takes the name `out` if the block ends well.
+
+    Only the first process has one: the others would replace its result with their empty folders.
+    """
+    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
+        yield folder
 
 
 @contextmanager

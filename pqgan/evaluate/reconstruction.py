@@ -52,8 +52,8 @@ def run(settings: Settings, job: Job, *, model: Path, sets: dict[str, Path], out
                 if number == 0:
                     tokenizer.reconstruct(originals)  # the first pass allocates and selects kernels
                 with stopwatch.lap():
-                    reconstructions = tokenizer.reconstruct(originals)
-                comparison.update(originals, reconstructions, tokenizer.codes(originals))
+                    reconstructions, codes = tokenizer.round_trip(originals)
+                comparison.update(originals, reconstructions, codes)
                 kept = _showcase(folder / "showcase" / role, originals, reconstructions, kept, section.showcase)
             measurements += comparison.measurements(role)
             measurements.append(_speed(role, comparison.n, stopwatch, section.batch, target))

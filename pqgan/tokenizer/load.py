@@ -46,9 +46,13 @@ class Tokenizer:
         """Codes (B, S, h, w) int64, or None where the latents are continuous."""
         return None
 
+    def round_trip(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images (B, 3, H, W) in [-1, 1] encoded and decoded once, and the codes in between."""
+        return self.decode(self.encode(images)).clamp(-1, 1), None
+
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] after one round trip."""
-        return self.decode(self.encode(images)).clamp(-1, 1)
+        return self.round_trip(images)[0]
 
     def subject(self) -> dict[str, Any]:
         """Kind, F, d, codebook and parameter count, for metrics.json."""
@@ -72,9 +76,10 @@ class PQTokenizer(Tokenizer):
     def codes(self, images):
         return self.model.encode_to_codes(images)
 
-    def reconstruct(self, images):
+    def round_trip(self, images):
+        codes = self.codes(images)
         # decode() would quantise what is quantised already
-        return self.model.decode_from_codes(self.codes(images)).clamp(-1, 1)
+        return self.model.decode_from_codes(codes).clamp(-1, 1), codes
 
     def _codebook(self):
         return {"S": self.model.config.S, "K": self.model.config.K}
@@ -104,9 +109,16 @@ class VQGANTokenizer(Tokenizer):
         return z_e if latent == "z_e" else self.model.quantize(z_e)[0]
 
     def codes(self, images):
+        return self._quantise(images)[1]
+
+    def round_trip(self, images):
+        z_q, codes = self._quantise(images)
+        return self.model.decode(z_q, force_not_quantize=True).sample.clamp(-1, 1), codes
+
+    def _quantise(self, images):
         z_e = self.model.encode(images).latents  # (B, d, h, w)
-        indices = self.model.quantize(z_e)[2][2]  # (B h w)
-        return indices.view(z_e.shape[0], 1, *z_e.shape[2:])
+        z_q, _, (_, _, indices) = self.model.quantize(z_e)  # indices (B h w)
+        return z_q, indices.view(z_e.shape[0], 1, *z_e.shape[2:])
 
     def _codebook(self):
         return {"S": 1, "K": self.model.config.num_vq_embeddings}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pqgan.errors import DataError
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.records import read_record
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder, write_text
@@ -51,4 +51,4 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
             "model": source,
         }
         write_text(folder / "selected.json", json.dumps(about, indent=1) + "\n")
-        write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+        write_provenance(folder, job)

@@ -1,7 +1,5 @@
 """Training a tokenizer of the sweep, and fine-tuning a selected one at a higher resolution."""
 
-import json
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -9,14 +7,13 @@ from safetensors.torch import load_file, save_file
 
 from pqgan.data.batches import evaluation_batches, training_batches
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import make_fabric, result_folder
 from pqgan.engine.loop import fit
 from pqgan.plan import Job
-from pqgan.provenance import provenance
+from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.tokenizer import Training
-from pqgan.storage.atomic import new_folder, write_text
 
 from .build import build
 from .discriminator import PatchGAN
@@ -110,15 +107,14 @@ def _train(
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    # only the first process writes: the others would replace its result with their empty folders
-    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
+    with result_folder(fabric, out) as folder:
         fit(step, batches, steps=steps, log_every=training.log_every, folder=folder, name=job.id)
         if fabric.is_global_zero:
             factor = _scaling_factor(settings, model, prepared, training, fabric.device)
             model.register_to_config(scaling_factor=factor)
             model.save_pretrained(folder)
             save_file(discriminator.state_dict(), folder / DISCRIMINATOR)
-            write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+            write_provenance(folder, job)
 
 
 @torch.inference_mode()
