@@ -1,7 +1,5 @@
 """The one interface around the three kinds of tokenizer."""
 
-import json
-
 import pytest
 import torch
 
