@@ -38,7 +38,7 @@ def test_a_round_trip_is_encoding_then_decoding_with_the_codes_in_between(tokeni
     [
         (None, "no such file"),
         ("{", "not JSON"),
-        (json.dumps({"_class_name": "UNet2DModel"}), "'UNet2DModel'; expected"),
+        ('{"_class_name": "UNet2DModel"}', "'UNet2DModel'; expected"),
     ],
 )
 def test_what_is_no_tokenizer_is_one_line(tmp_path, content, message):
