@@ -6,14 +6,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export DVC_NO_ANALYTICS = 1
 
-.PHONY: smoke test lint format clean
+.PHONY: smoke test test-faults lint format clean
 
 smoke: .venv/installed
 	snakemake --cores all --show-failed-logs
 	pqgan times --benchmarks benchmarks
 
 test: .venv/installed lint
-	OMP_NUM_THREADS=1 pytest -n 2 --durations=10
+	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 -m "not thorough"
+
+# killed, stopped, starved and damaged in every way: a few minutes
+test-faults: .venv/installed
+	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 tests/faults
 
 lint: .venv/installed
 	ruff check .
@@ -35,4 +39,4 @@ format: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .snakemake data/prepared results reports logs benchmarks
+	rm -rf .venv .snakemake data/prepared results reports runs logs benchmarks

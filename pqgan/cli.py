@@ -1,89 +1,22 @@
 """The command line: one verb a rule. Every rule's shell line can be pasted into a terminal.
 
-Exit codes: 0 done, 2 settings or command line, 3 data, 4 numerical, 5 resources, 1 anything unforeseen.
+Exit codes: 0 done, 2 settings or command line, 3 data, 4 numerical, 5 resources, 75 a training stopped on request and
+saved, 143 any other command ended by SIGTERM, 1 anything unforeseen.
 """
 
 import argparse
+import errno
+import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
-from pqgan.errors import DataError, PqganError, SettingsError
+from pqgan.errors import DataError, PqganError, ResourceError, SettingsError
 from pqgan.plan import Plan
 from pqgan.settings import load
-
-
-class Verb(NamedTuple):
-    """A command that makes one result of the plan."""
-
-    chapter: str
-    name_help: str
-    run: str
-    """module:function; imported only when the verb runs, because start-up is part of a rule's cost."""
-    inputs: tuple[str, ...]
-    """Names of inputs; `x?` may be left out, `x=` takes role=folder pairs."""
-    help: str
-
-
-VERBS = {
-    "prepare-data": Verb("data", "set", "pqgan.data.prepare:run", (), "cut a prepared set from raw images"),
-    "train-tokenizer": Verb(
-        "tokenizer", "configuration", "pqgan.tokenizer.train:run", ("data",), "train a tokenizer from scratch"
-    ),
-    "evaluate-tokenizer": Verb(
-        "evaluate",
-        "configuration",
-        "pqgan.evaluate.reconstruction:run",
-        ("model", "sets="),
-        "reconstruct sets of images and measure",
-    ),
-    "evaluate-finetuned": Verb(
-        "evaluate_finetuned",
-        "selected-fF or finetuned-fF",
-        "pqgan.evaluate.reconstruction:run",
-        ("model", "sets="),
-        "measure a tokenizer at the high resolution, before or after fine-tuning",
-    ),
-    "select-tokenizer": Verb("select", "fF", "pqgan.tokenizer.select:run", (), "choose the best tokenizer of a factor"),
-    "finetune-tokenizer": Verb(
-        "finetune", "fF", "pqgan.tokenizer.train:run_finetune", ("model", "data"), "fine-tune at a higher resolution"
-    ),
-    "make-backbone": Verb(
-        "backbone", "backbone", "pqgan.diffusion.backbone:run", (), "create or fetch the Stable Diffusion to adapt"
-    ),
-    "adapt": Verb(
-        "adapt",
-        "VARIANT-stage1 or VARIANT-stage2",
-        "pqgan.diffusion.adapt:run",
-        ("unet", "backbone", "tokenizer", "data"),
-        "one stage of the adaptation to new latents",
-    ),
-    "sample": Verb(
-        "samples", "variant", "pqgan.diffusion.sample:run", ("unet", "backbone", "tokenizer"), "sample the prompts"
-    ),
-    "train-ldm": Verb(
-        "ldm", "latent", "pqgan.diffusion.ldm:run", ("tokenizer", "data"), "train a latent diffusion model from scratch"
-    ),
-    "evaluate-generation": Verb(
-        "generation",
-        "latent",
-        "pqgan.evaluate.generation:run",
-        ("model", "tokenizer", "reference"),
-        "sample a latent diffusion model and measure gFID",
-    ),
-    "bench-sampling": Verb(
-        "speed",
-        "generator",
-        "pqgan.evaluate.speed:run",
-        ("backbone", "unet?", "tokenizer?"),
-        "measure sampling speed and memory",
-    ),
-    "bench-matching": Verb(
-        "matching", "matching", "pqgan.evaluate.matching:run", (), "measure what the quantiser adds to a reconstruction"
-    ),
-}
+from pqgan.verbs import VERBS
 
 
 def _pair(text: str) -> tuple[str, Path]:
@@ -108,13 +41,21 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file (default: params.yaml)")
     common.add_argument("--scale", help="scale to run (default: the file's own)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    bench = verbs.add_parser("bench", help="measure speed: train, sampling, matching")
+    benches = bench.add_subparsers(dest="bench", required=True, metavar="WHAT")
     for name, verb in VERBS.items():
-        sub = verbs.add_parser(name, parents=[common], help=verb.help, description=verb.help)
+        group, _, word = name.rpartition(" ")
+        sub = (benches if group else verbs).add_parser(word, parents=[common], help=verb.help, description=verb.help)
         sub.add_argument("name", help=verb.name_help)
         for given in verb.inputs:
             _add_input(sub, given)
         sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the result")
-        sub.set_defaults(command=_make)
+        if verb.trains:
+            sub.add_argument(
+                "--run", type=Path, metavar="FOLDER", help="folder of checkpoints and log (default: runs/SCALE/...)"
+            )
+        sub.set_defaults(command=_make, verb=name)
+    _add_bench_train(benches, common)
     sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
     sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
@@ -130,6 +71,32 @@ def _parser() -> argparse.ArgumentParser:
     sub = verbs.add_parser("plan", parents=[common], help="list every result of a scale with its address")
     sub.set_defaults(command=_plan)
     return parser
+
+
+def _add_bench_train(benches: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    what = "measure tokenizer training beside a plain reference step"
+    sub = benches.add_parser("train", parents=[common], help=what, description=what)
+    sub.add_argument("names", nargs="*", metavar="NAME", help="configurations (default: the first of every F)")
+    sub.add_argument("--steps", type=_positive, default=20, metavar="N", help="steps that are timed (default: 20)")
+    sub.add_argument("--data", type=Path, metavar="FOLDER", help="prepared training set (default: random images)")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for all figures")
+    yes_or_no = argparse.BooleanOptionalAction
+    sub.add_argument("--reference", action=yes_or_no, default=True, help="whether the plain step runs too")
+    sub.add_argument("--compile", action=yes_or_no, help="instead of hardware.compile")
+    sub.add_argument("--channels-last", action=yes_or_no, help="instead of hardware.channels_last")
+    sub.add_argument("--cpus", type=_positive, metavar="N", help="instead of hardware.cpus")
+    sub.add_argument("--workers", type=_count, metavar="N", help="instead of hardware.workers")
+    sub.add_argument("--precision", choices=("32-true", "bf16-mixed"), help="instead of the reading's")
+    sub.set_defaults(command=_bench_train, verb="bench train")
+
+
+def _count(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least}")
+    return int(text)
+
+
+_positive = partial(_count, least=1)
 
 
 def _load(arguments: argparse.Namespace) -> Plan:
@@ -161,7 +128,23 @@ def _make(arguments: argparse.Namespace) -> None:
         for folder in folders:
             if folder is not None and not folder.is_dir():
                 raise DataError(f"--{name}: {folder}: no such folder; expected the result of an earlier command")
+    if verb.trains:
+        inputs["run"] = arguments.run or Path(job.run_path)
     _function(verb.run)(plan.settings, job, **inputs, out=arguments.out)
+
+
+def _bench_train(arguments: argparse.Namespace) -> None:
+    hardware = {key: getattr(arguments, key) for key in ("compile", "channels_last", "cpus", "workers")}
+    _function("pqgan.tokenizer.bench:run")(
+        load(arguments.params, arguments.scale),
+        arguments.names,
+        steps=arguments.steps,
+        reference=arguments.reference,
+        data=arguments.data,
+        out=arguments.out,
+        precision=arguments.precision,
+        hardware={key: value for key, value in hardware.items() if value is not None},
+    )
 
 
 def _render(arguments: argparse.Namespace) -> None:
@@ -186,11 +169,21 @@ def _plan(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors a user can act on end in one line on stderr and their exit code."""
     arguments = _parser().parse_args(argv)
+    # as an exception, so that half-made folders are removed; a training has its own way to stop
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         arguments.command(arguments)
     except PqganError as error:
         print(f"pqgan {arguments.verb}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(f"pqgan {arguments.verb}: {error}; free space or raise the limit", file=sys.stderr)
+        return ResourceError.exit_code
+    except KeyboardInterrupt:
+        print(f"pqgan {arguments.verb}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

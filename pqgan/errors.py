@@ -29,3 +29,9 @@ class ResourceError(PqganError):
     """Memory, disk or a device that is not to be had."""
 
     exit_code = 5
+
+
+class Stopped(PqganError):
+    """A training that was asked to stop and saved itself first; not a failure, hence the code of EX_TEMPFAIL."""
+
+    exit_code = 75

@@ -33,10 +33,10 @@ class Job:
         inputs = {role: job._content for role, job in self.inputs.items()}
         return _sha256({"chapter": self.chapter, "name": self.name, "spec": self.spec, "inputs": inputs})
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Eight hex digits over every setting that the result depends on, upstream included."""
-        return _sha256({"content": self._content, "shown": self.shown})[:8]
+        return self.settings_digest[:8]
 
     @property
     def id(self) -> str:
@@ -50,6 +50,16 @@ class Job:
     def path(self) -> str:
         """Folder of the result, from the repository's root."""
         return f"{self.root}/{self.id}"
+
+    @property
+    def run_path(self) -> str:
+        """Folder of a training until its result is there: checkpoints, log, owner."""
+        return f"runs/{self.scale}/{self.chapter}/{self.id}"
+
+    @cached_property
+    def settings_digest(self) -> str:
+        """sha256 of what the digest covers, in full."""
+        return _sha256({"content": self._content, "shown": self.shown})
 
 
 def _sha256(content: Mapping) -> str:

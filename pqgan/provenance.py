@@ -64,17 +64,10 @@ def _device() -> dict[str, Any]:
     }
 
 
-def provenance(job: Job) -> dict[str, Any]:
-    """The provenance of a result that this process has just made.
-
-    Args:
-        job: the plan's job; its spec, digest and inputs are recorded.
-    """
+def environment() -> dict[str, Any]:
+    """Code, packages, command, device, memory, and the seconds since this process started."""
     status = _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "job": {"chapter": job.chapter, "name": job.name, "scale": job.scale, "digest": job.digest},
-        "settings": dict(job.spec),
-        "inputs": {role: other.path for role, other in job.inputs.items()},
         "git": {"revision": _git("rev-parse", "HEAD"), "modified": bool(status)},
         "packages": _versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,6 +77,22 @@ def provenance(job: Job) -> dict[str, Any]:
     }
 
 
-def write_provenance(folder: Path, job: Job) -> None:
-    """Write `provenance.json` into the folder of a result."""
-    write_text(folder / "provenance.json", json.dumps(provenance(job), indent=1) + "\n")
+def provenance(job: Job, **more: Any) -> dict[str, Any]:
+    """The provenance of a result that this process has just made.
+
+    Args:
+        job: the plan's job; its spec, digest and inputs are recorded.
+        more: entries besides.
+    """
+    return {
+        "job": {"chapter": job.chapter, "name": job.name, "scale": job.scale, "digest": job.digest},
+        "settings": dict(job.spec),
+        "inputs": {role: other.path for role, other in job.inputs.items()},
+        **environment(),
+        **more,
+    }
+
+
+def write_provenance(folder: Path, job: Job, **more: Any) -> None:
+    """Write `provenance.json`, with more entries besides, into the folder of a result."""
+    write_text(folder / "provenance.json", json.dumps(provenance(job, **more), indent=1) + "\n")

@@ -35,5 +35,6 @@ def seeded(seed: int, stream: str) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_at(seed, 0, stream))
+        # the CPU's alone: torch.manual_seed would seed every GPU too, and fork_rng would not put those back
+        torch.default_generator.manual_seed(seed_at(seed, 0, stream))
         yield

@@ -46,12 +46,32 @@ def test_an_address_of_other_settings_is_refused(params_path, capsys):
     assert "plan the run again" in error
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["train-tokenizer"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["train-tokenizer"],
+        ["bench"],
+        ["bench", "nonsense"],
+        ["bench", "matching"],
+        ["bench", "train", "--steps", "0"],
+    ],
+)
 def test_misuse_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert "usage: pqgan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["matching", "sampling"])
+def test_a_bench_names_itself_in_its_errors(what, params_path, tmp_path, capsys):
+    arguments = ["bench", what, "none", "--params", str(params_path), "--out", str(tmp_path / "out")]
+    assert main([*arguments, *(["--backbone", str(tmp_path)] if what == "sampling" else [])]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"pqgan bench {what}: ")
+    assert "'none'" in error
 
 
 def test_the_command_line_starts_without_heavy_imports():

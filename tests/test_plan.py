@@ -1,5 +1,7 @@
 """Addresses: every setting a result depends on moves it, nothing else does."""
 
+import re
+
 import pytest
 
 from pqgan.errors import SettingsError
@@ -36,11 +38,51 @@ DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
         ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"samples", "speed"}),
         ("scales.smoke.hardware.cpus", 2, set()),
+        ("scales.smoke.hardware.processes", 2, set()),
+        ("scales.smoke.hardware.workers", 3, set()),
+        ("scales.smoke.hardware.accelerator", "auto", set()),
+        ("scales.smoke.hardware.compile", True, set()),
+        ("scales.smoke.hardware.channels_last", True, set()),
+        ("scales.smoke.upkeep.checkpoint_every", 7, set()),
+        ("scales.smoke.upkeep.checkpoints_kept", 5, set()),
+        ("scales.smoke.upkeep.pictures_every", 7, set()),
+        ("scales.smoke.upkeep.pictures", 3, set()),
         ("scales.mini.seed", 5, set()),
     ],
 )
 def test_one_number_moves_what_depends_on_it_and_nothing_else(paths, changed_params, key, value, expected):
     assert chapters_moved(paths, moved_from(changed_params(key, value))) == expected
+
+
+def test_a_run_folder_is_named_like_its_result_and_apart_from_it(smoke):
+    jobs = Plan(smoke).all()
+    for job in jobs:
+        assert job.run_path == f"runs/smoke/{job.chapter}/{job.name}-{job.digest}"
+        assert job.path.endswith(f"/{job.name}-{job.digest}")
+    assert len({job.run_path for job in jobs}) == len(jobs)
+
+
+def test_settings_digest_is_the_address_in_full(smoke):
+    for job in Plan(smoke).all():
+        assert re.fullmatch("[0-9a-f]{64}", job.settings_digest)
+        assert job.settings_digest.startswith(job.digest)
+        assert len(job.digest) == 8
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("scales.smoke.hardware.processes", 2, True),
+        ("scales.smoke.upkeep.checkpoint_every", 7, True),
+        ("scales.smoke.ldm.learning_rate", 1e-5, False),
+        ("scales.smoke.tokenizer.training.learning_rate", 1e-5, False),
+    ],
+)
+def test_a_checkpoint_fits_as_long_as_no_number_it_was_made_with_changes(smoke, changed_params, key, value, same):
+    def digest(settings):
+        return Plan(settings).job("ldm", "pqgan-f8").settings_digest
+
+    assert (digest(load(changed_params(key, value), "smoke")) == digest(smoke)) == same
 
 
 def test_a_named_selection_does_not_wait_for_evaluations(changed_params):

@@ -1,11 +1,12 @@
 """Provenance says what a result was made from, and loads nothing heavy to say it."""
 
+import json
 import subprocess
 import sys
 
 from pqgan import __version__
 from pqgan.plan import Plan
-from pqgan.provenance import provenance
+from pqgan.provenance import provenance, write_provenance
 
 
 def test_it_names_job_settings_inputs_code_and_machine(smoke):
@@ -19,6 +20,16 @@ def test_it_names_job_settings_inputs_code_and_machine(smoke):
     assert said["peak_memory_bytes"] > 1e6
     assert said["seconds"] >= 0
     assert "cpu" in said["device"] or " x " in said["device"]
+
+
+def test_more_entries_are_written_beside(smoke, tmp_path):
+    job = Plan(smoke).job("select", "f8")
+    training = {"steps": 10, "seconds": 1.5, "state_sha256": "a" * 64}
+    write_provenance(tmp_path, job, training=training)
+    said = json.loads((tmp_path / "provenance.json").read_text())
+    assert said["training"] == training
+    assert said["job"]["digest"] == job.digest
+    assert "training" not in provenance(job)
 
 
 def test_it_does_not_import_torch():

@@ -40,7 +40,7 @@ def test_every_place_in_the_tree_exists():
     for line in tree.splitlines():
         places = [place.strip() for place in line[:32].split(",")]
         for place in places:
-            made = place.startswith(("data/", "results/", "reports/"))
+            made = place.startswith(("data/", "results/", "reports/", "runs/"))
             assert made or (ROOT / place).exists() or (ROOT / "pqgan" / place).exists(), place
 
 

@@ -1,6 +1,7 @@
 """Prepared sets -> batches: batch t is a pure function of (seed, t), whatever the workers, ranks or interruptions."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,16 +9,17 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from pqgan.errors import PqganError, ResourceError, SettingsError
+from pqgan.engine.workers import PULSE, iterate, shield
+from pqgan.errors import PqganError, SettingsError
 from pqgan.randomness import generator_at, rng_at
 
 from .pixels import Geometry, resize
 from .prepared import PreparedSet
 
 TIMEOUT = 600
-"""Seconds without a batch after which a worker counts as stuck; the loader's own default waits for ever."""
+"""Seconds without a batch after which workers count as stuck; the loader's own default waits for ever."""
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Batch:
     images: Tensor
     """(B, 3, H, W), float32 in [-1, 1]."""
     labels: Tensor
-    """(B,), int64; -1 where the set has no classes."""
+    """(B,), int64, on the images' device; -1 where the set has no classes."""
     captions: list[str]
 
 
@@ -53,41 +55,39 @@ class _Crops(Dataset):
 
 def _collate(items: list[tuple[Tensor, int, str]]) -> tuple[Tensor, Tensor, list[str]]:
     images, labels, captions = zip(*items, strict=True)
-    return torch.stack(images), torch.tensor(labels), list(captions)
+    # the library's own stacks straight into the memory that a worker shares
+    return default_collate(list(images)), torch.tensor(labels), list(captions)
 
 
-def _load(crops: _Crops, batches: "list | _Steps", workers: int) -> Iterator[Batch]:
+def _load(
+    crops: _Crops, batches: "list | _Steps", workers: int, device: torch.device | str
+) -> Generator[Batch, None, None]:
+    device = torch.device(device)
+    # two batches a worker are prefetched, the default: reading prepared images takes the same time each, so that more
+    # would only fill shared memory; and a loader is iterated once, so that there is no epoch to keep workers for
     loader = DataLoader(
         crops,
         batch_sampler=batches,
         collate_fn=_collate,
         num_workers=workers,
-        timeout=TIMEOUT if workers else 0,
+        worker_init_fn=shield,
+        timeout=PULSE if workers else 0,
+        pin_memory=device.type == "cuda",
         # its own, because the loader draws a number that the global generator would miss
         generator=generator_at(crops.seed, 0, "loader"),
     )
+    # a tensor, because CUDA multiplies by the rounded reciprocal of a number: pixels would depend on the device
+    half = torch.tensor(127.5, device=device)
     try:
-        for images_uint8, labels, captions in loader:
-            # float only here: workers hand over a quarter of the bytes
-            yield Batch(images_uint8.float().div_(127.5).sub_(1), labels, captions)
+        with closing(iterate(loader, TIMEOUT)) as loaded:
+            for images_uint8, labels, captions in loaded:
+                # float only here: workers and the bus carry a quarter of the bytes
+                images = images_uint8.to(device, non_blocking=True).float().div_(half).sub_(1)  # (B, 3, H, W)
+                yield Batch(images, labels.to(device, non_blocking=True), captions)
     except PqganError as error:
         # a worker's error arrives with its traceback, whose last line it is
         last = str(error).strip().splitlines()[-1]
-        raise _instead(
-            error, type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: "))
-        ) from None
-    except RuntimeError as error:
-        if not (workers and "DataLoader" in str(error)):
-            raise
-        reason = str(error).splitlines()[0]
-        advice = "give the job more memory, or lower it"
-        raise _instead(error, ResourceError(f"hardware.workers: {reason}; {advice}")) from None
-
-
-def _instead(error: Exception, clearer: PqganError) -> PqganError:
-    # its frames hold the loader's iterator, whose workers would end only with some later garbage collection
-    error.__traceback__ = None
-    return clearer
+        raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
 
 
 class _Steps:
@@ -121,8 +121,9 @@ def training_batches(
     workers: int = 0,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[tuple[int, Batch]]:
-    """Shuffled batches, each with its step; every image once an epoch.
+    device: torch.device | str = "cpu",
+) -> Generator[tuple[int, Batch], None, None]:
+    """Shuffled batches, each with its step; every image once an epoch. Closing the generator ends its workers.
 
     Args:
         prepared: the set.
@@ -134,6 +135,7 @@ def training_batches(
         workers: processes that load; 0 loads in this one. Batches do not depend on it.
         rank: which of the world's contiguous slices of a batch is wanted.
         world: number of ranks.
+        device: where the batches are wanted; their values do not depend on it.
 
     Raises:
         SettingsError: ranks that do not divide the batch.
@@ -145,7 +147,12 @@ def training_batches(
     share = batch // world
     mine = range(rank * share, (rank + 1) * share)
     order = _Steps(len(prepared), batch, steps, seed, mine)
-    return zip(steps, _load(_Crops(prepared, resolution, geometry, seed), order, workers), strict=True)
+    return _numbered(steps, _load(_Crops(prepared, resolution, geometry, seed), order, workers, device))
+
+
+def _numbered(steps: range, batches: Generator[Batch, None, None]) -> Generator[tuple[int, Batch], None, None]:
+    with closing(batches):
+        yield from zip(steps, batches, strict=True)
 
 
 def evaluation_batches(
@@ -156,7 +163,8 @@ def evaluation_batches(
     geometry: Geometry,
     limit: int | None = None,
     workers: int = 0,
-) -> Iterator[Batch]:
+    device: torch.device | str = "cpu",
+) -> Generator[Batch, None, None]:
     """Every image once, in order, cropped at its centre; the last batch may be smaller.
 
     Args:
@@ -166,11 +174,13 @@ def evaluation_batches(
         geometry: as for training.
         limit: how many images, from the first; all where None.
         workers: processes that load.
+        device: where the batches are wanted.
 
     Raises:
         DataError: a damaged image.
+        ResourceError: a worker is stuck or was killed.
     """
     n = len(prepared) if limit is None else min(limit, len(prepared))
     crops = _Crops(prepared, resolution or prepared.size, geometry, seed=0)
     batches = [[(index, None) for index in range(first, min(first + batch, n))] for first in range(0, n, batch)]
-    return _load(crops, batches, workers)
+    return _load(crops, batches, workers, device)

@@ -104,12 +104,17 @@ class Shard:
         if position >= len(self._offsets):
             raise DataError(f"{self.path}: has no {key(index)}.png, which {INDEX} lists; make the set again")
         file, offset = self._file.fileno(), int(self._offsets[position])
-        header = os.pread(file, LOCAL_HEADER, offset)
-        if len(header) == LOCAL_HEADER:
-            name, extra = struct.unpack_from("<HH", header, 26)
-            content = os.pread(file, int(self._sizes[position]), offset + LOCAL_HEADER + name + extra)
-            if zlib.crc32(content) == self._crcs[position]:
-                return content
+        try:
+            header = os.pread(file, LOCAL_HEADER, offset)
+            if len(header) == LOCAL_HEADER:
+                name, extra = struct.unpack_from("<HH", header, 26)
+                content = os.pread(file, int(self._sizes[position]), offset + LOCAL_HEADER + name + extra)
+                if zlib.crc32(content) == self._crcs[position]:
+                    return content
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: {key(index)}.png cannot be read: {error.strerror}; look at the disk that it lies on"
+            ) from None
         raise DataError(f"{self.path}: {key(index)}.png is damaged (its checksum differs); make the set again")
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from glob import glob
 from hashlib import sha256
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from PIL import Image
@@ -15,7 +15,9 @@ from pqgan.errors import DataError, SettingsError
 from pqgan.randomness import rng_at
 from pqgan.settings.data import CaptionTable, ImageFolder, WheelPhotos
 
-from .pixels import SUFFIXES, Geometry, read_rgb, resize
+from .archive import provide
+from .files import image_files
+from .pixels import Geometry, read_rgb, resize
 
 DATA_DIR = "PQGAN_DATA_DIR"
 WHEEL_FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
@@ -161,11 +163,8 @@ class FolderImages:
         self.size, self.geometry = source.size, geometry
         self.root = data_root() / source.path
         if not self.root.is_dir():
-            raise DataError(
-                f"{self.root}: no such folder; put the images of {source.path} there, "
-                f"or set {DATA_DIR} (now {os.environ.get(DATA_DIR) or 'not set'}) to the folder {source.path} is in"
-            )
-        files = self._files()
+            self._fetch(source)
+        files, self.ignored = image_files(self.root)
         self.classes = self._classes(files) if source.classes else []
         offered = files[source.first :: source.every]
         if not offered or len(offered) < (source.count or 0):
@@ -175,15 +174,20 @@ class FolderImages:
         self._labels = {name: label for label, name in enumerate(self.classes)}
         self._captions = self._read_captions(source.captions) if source.captions else None
 
-    def _files(self) -> list[str]:
-        found, self.ignored = [], 0
-        for folder, _, names in os.walk(self.root, followlinks=True):
-            images = [n for n in names if Path(n).suffix.lower() in SUFFIXES and not n.startswith(".")]
-            self.ignored += len(names) - len(images)
-            found += [Path(folder, name).relative_to(self.root).as_posix() for name in images]
-        if not found:
-            raise DataError(f"{self.root}: holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}")
-        return sorted(found)
+    def _fetch(self, source: ImageFolder) -> None:
+        """Unpack the set's archive, if it has one, to where its folder belongs."""
+        wanted = f"the folder {source.path}"
+        if source.archive:
+            archive, (first, *below) = data_root() / source.archive, PurePosixPath(source.path).parts
+            folder = data_root() / first
+            if archive.is_file() and not folder.is_dir():
+                provide(archive, folder, "/".join(below), source.sha256)
+            wanted = f"the archive {source.archive}, which is unpacked where there is no {folder},"
+        if not self.root.is_dir():
+            raise DataError(
+                f"{self.root}: no such folder; put the images of {source.path} there, "
+                f"or set {DATA_DIR} (now {os.environ.get(DATA_DIR) or 'not set'}) to the folder {wanted} is in"
+            )
 
     def _classes(self, files: list[str]) -> list[str]:
         # of the whole folder, so that a label means the same in every slice of it

@@ -5,23 +5,25 @@ from pathlib import Path
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric, result_folder
+from pqgan.engine.draws import Draws
+from pqgan.engine.launch import make_fabric
 from pqgan.errors import DataError
 from pqgan.plan import Job
-from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import load_tokenizer
 
 from .parts import load_network, load_part
-from .step import Denoiser, Draws
+from .step import Denoiser
 from .surgery import freeze_all_but_new, widen
 from .text import Captions
 from .training import Phases, train
 from .unet import check_channels, latent_side
 
 
-def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, data: Path, out: Path) -> None:
+def adapt(
+    settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, data: Path, run: Path, out: Path
+) -> None:
     """One stage of a variant's adaptation.
 
     Stage 1 widens the backbone's U-Net and trains conv_in and conv_out alone, without average. Stage 2 trains all
@@ -33,6 +35,7 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
         backbone: pipeline folder, for its text encoder and noise schedule.
         tokenizer: folder of the trained tokenizer.
         data: prepared set with captions.
+        run: folder of checkpoints and log.
         out: unet/ and train.jsonl.
 
     Raises:
@@ -60,23 +63,25 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
     sides = [latent_side(phase.resolution, latents.factor, network, key) for phase in phases]
     network.register_to_config(sample_size=sides[-1])
     draws = Draws(fabric, settings.scale.seed)
-    with result_folder(fabric, out) as folder:
-        trained = train(
-            settings,
-            fabric,
-            Denoiser(network),
-            load_part(DDIMScheduler, backbone, "scheduler"),
-            latents,
-            Captions(backbone, reading.caption_dropout, draws),
-            prepared,
-            Phases(phases),
-            draws=draws,
-            weight_decay=reading.weight_decay,
-            ema_decay=None if first else reading.ema_decay,
-            log_every=section.log_every,
-            folder=folder,
-            name=job.id,
-        )
-        if fabric.is_global_zero:
-            trained.unet.save_pretrained(folder / "unet")
-            write_provenance(folder, job)
+
+    def write(trained: Denoiser, folder: Path) -> None:
+        trained.unet.save_pretrained(folder / "unet")
+
+    train(
+        settings,
+        fabric,
+        job,
+        Denoiser(network),
+        load_part(DDIMScheduler, backbone, "scheduler"),
+        latents,
+        Captions(backbone, reading.caption_dropout, draws),
+        prepared,
+        Phases(phases),
+        draws=draws,
+        weight_decay=reading.weight_decay,
+        ema_decay=None if first else reading.ema_decay,
+        log_every=section.log_every,
+        run=run,
+        out=out,
+        write=write,
+    )

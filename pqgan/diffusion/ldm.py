@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from pqgan.data.batches import Batch
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric, result_folder
+from pqgan.engine.draws import Draws
+from pqgan.engine.launch import make_fabric
 from pqgan.errors import DataError
 from pqgan.plan import Job
-from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import load_tokenizer
 
 from .schedule import noise_schedule
-from .step import Denoiser, Draws
+from .step import Denoiser
 from .training import Phases, train
 from .unet import build_unet, latent_side
 
@@ -62,13 +62,14 @@ class Labels:
         return torch.where(dropped, self.classes, labels)
 
 
-def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path) -> None:
+def train_ldm(settings: Settings, job: Job, *, tokenizer: Path, data: Path, run: Path, out: Path) -> None:
     """Train a latent diffusion model on the latents of a tokenizer.
 
     Args:
         job: of chapter ldm; its name is the latent's.
         tokenizer: folder of a trained tokenizer.
         data: prepared set with classes.
+        run: folder of checkpoints and log.
         out: unet/, class_embedding/ (moving averages), scheduler/ and train.jsonl.
 
     Raises:
@@ -91,25 +92,27 @@ def run(settings: Settings, job: Job, *, tokenizer: Path, data: Path, out: Path)
     phase = Phase.model_validate(section.model_dump(include=set(Phase.model_fields)))
     scheduler = noise_schedule(section.beta_start, section.beta_end, "epsilon")
     draws = Draws(fabric, settings.scale.seed)
-    with result_folder(fabric, out) as folder:
-        trained = train(
-            settings,
-            fabric,
-            Denoiser(unet, embedding),
-            scheduler,
-            latents,
-            Labels(section.class_dropout, classes, draws),
-            prepared,
-            Phases([phase]),
-            draws=draws,
-            weight_decay=0.01,  # AdamW's default, which latent diffusion keeps
-            ema_decay=section.ema_decay,
-            log_every=section.log_every,
-            folder=folder,
-            name=job.id,
-        )
-        if fabric.is_global_zero:
-            trained.unet.save_pretrained(folder / "unet")
-            trained.embedding.save_pretrained(folder / "class_embedding")
-            scheduler.save_pretrained(folder / "scheduler")
-            write_provenance(folder, job)
+
+    def write(trained: Denoiser, folder: Path) -> None:
+        trained.unet.save_pretrained(folder / "unet")
+        trained.embedding.save_pretrained(folder / "class_embedding")
+        scheduler.save_pretrained(folder / "scheduler")
+
+    train(
+        settings,
+        fabric,
+        job,
+        Denoiser(unet, embedding),
+        scheduler,
+        latents,
+        Labels(section.class_dropout, classes, draws),
+        prepared,
+        Phases([phase]),
+        draws=draws,
+        weight_decay=0.01,  # AdamW's default, which latent diffusion keeps
+        ema_decay=section.ema_decay,
+        log_every=section.log_every,
+        run=run,
+        out=out,
+        write=write,
+    )

@@ -1,16 +1,13 @@
 """Devices, precision and processes, through Lightning Fabric."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from pqgan.errors import ResourceError
 from pqgan.settings.scale import Hardware
-from pqgan.storage.atomic import new_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -50,37 +47,30 @@ def make_fabric(hardware: Hardware, precision: str) -> "Fabric":
 
     Args:
         hardware: accelerator, devices and threads.
-        precision: as Fabric names it: 32-true, bf16-mixed or 16-mixed.
+        precision: as Fabric names it: 32-true or bf16-mixed.
     """
     kind = device(hardware).type
-    devices = max(1, hardware.gpus) if kind == "cuda" else 1
+    devices = max(1, hardware.gpus) if kind == "cuda" else hardware.processes
     strategy = "ddp" if devices > 1 else "auto"
     fabric = _import_fabric()(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
 
 
-@contextmanager
-def result_folder(fabric: "Fabric", out: Path) -> Iterator[Path]:
-    """The folder a training fills, which takes the name `out` if the block ends well.
+def set_up(
+    fabric: "Fabric", hardware: Hardware, module: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A module, laid out, and its optimiser on the fabric's devices."""
+    lay_out(hardware, module)
+    return fabric.setup(module, optimiser)
 
-    Only the first process has one: the others would replace its result with their empty folders.
+
+def lay_out(hardware: Hardware, module: nn.Module) -> None:
+    """Memory layout and compilation of a module, as the hardware settings say.
+
+    It is changed in place and keeps the names of its tensors.
     """
-    with new_folder(out) if fabric.is_global_zero else nullcontext(out) as folder:
-        yield folder
-
-
-@contextmanager
-def gradients_besides_backward() -> Iterator[None]:
-    """Let torch.autograd.grad pass through modules that Fabric set up, under any precision.
-
-    Under mixed precision Fabric refuses every backward pass but its own, lest the loss scaling be forgotten; the ratio
-    of two gradients needs none. Fabric keeps that state in this flag and offers no other way to set it.
-    """
-    from lightning_fabric import wrappers
-
-    before, wrappers._in_fabric_backward = wrappers._in_fabric_backward, True
-    try:
-        yield
-    finally:
-        wrappers._in_fabric_backward = before
+    if hardware.channels_last:
+        module.to(memory_format=torch.channels_last)
+    if hardware.compile:
+        module.compile()

@@ -1,71 +1,142 @@
-"""The only training loop: batch, step, log."""
+"""The only training loop: batch, step, guard, log, save, stop if asked."""
 
-import json
-import sys
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+import errno
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from pqgan.errors import NumericalError
+from pqgan.errors import ResourceError, Stopped
+from pqgan.settings.scale import Upkeep
+
+from .guard import check_finite, gradient_norm
+from .progress import Pictures, Progress
+from .run_folder import RunFolder, fail_together, on_first
+from .state import TrainingState
+from .stop import StopRequests
+from .workers import loader_failure
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
-def finite(losses: dict[str, Tensor], step: int) -> None:
-    """Stop a step before its optimiser touches the weights.
+class Update(NamedTuple):
+    """One call of an optimiser, as a step asks for it."""
 
-    Raises:
-        NumericalError: a loss is NaN or infinite; names which.
-    """
-    values = torch.stack([loss.detach().float().mean() for loss in losses.values()])
-    if not values.isfinite().all():
-        shown = ", ".join(f"{name}={value:.4g}" for name, value in zip(losses, values.tolist(), strict=True))
-        raise NumericalError(f"step {step + 1}: not finite: {shown}; lower the learning rate or raise the precision")
+    optimiser: str
+    """Its name in the state."""
+    loss: Tensor
+    """Scalar whose gradient it follows."""
+    losses: Mapping[str, Tensor]
+    """Scalars for the log; the guard looks at them too."""
+
+
+Step = Callable[[int, Any], Iterator[Update]]
+"""(number from 0, batch) -> updates; what follows a `yield` runs after that update."""
 
 
 def fit(
-    step: Callable[[int, Any], dict[str, Tensor]],
-    batches: Iterable[tuple[int, Any]],
+    fabric: "Fabric",
+    step: Step,
+    state: TrainingState,
+    batches: Callable[[int], Iterable[tuple[int, Any]]],
     *,
+    run: RunFolder,
+    upkeep: Upkeep,
     steps: int,
     log_every: int,
-    folder: Path,
     name: str,
+    pictures: Pictures | None = None,
 ) -> None:
-    """Run `step` on every batch; append mean losses to `folder/train.jsonl` and show progress.
+    """Train from the newest checkpoint of the run, or from the start, to the last step.
 
     Args:
-        step: takes (number from 0, batch), updates the weights, returns its losses as scalars.
-        batches: (number, batch) pairs in order.
-        steps: total number of updates, for the bar.
-        log_every: updates a line of train.jsonl covers.
-        folder: where train.jsonl goes.
-        name: what the progress bar says.
+        fabric: launched; it has set up the state's modules and optimisers.
+        step: the losses of a batch.
+        state: as at step 0.
+        batches: number of the first step -> (number, batch) pairs from there on; a batch has `images` (B, ...).
+        run: owned run folder.
+        upkeep: how often to save and to show pictures.
+        steps: total updates.
+        log_every: updates that a line of train.jsonl covers.
+        name: for progress lines.
+        pictures: what to show now and then.
+
+    Raises:
+        NumericalError: a loss, gradient or weight is not finite.
+        Stopped: a signal asked for it; everything is saved.
+        ResourceError: memory, disk, or a loader process that is gone.
     """
-    writes = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-    terminal = sys.stderr.isatty()
-    sums: dict[str, Tensor] = {}
-    counted, since = 0, time.perf_counter()
+    checkpoint = on_first(fabric, run.resume)
+    if checkpoint:
+        state.load(checkpoint.tensors(), checkpoint.step)
+    log = checkpoint.log() if checkpoint else b""
     with (
-        tqdm(total=steps, desc=name, unit="step", disable=not (terminal and writes)) as bar,
-        open(folder / "train.jsonl" if writes else "/dev/null", "a") as log,
+        _clear_errors(),
+        StopRequests() as stop,
+        Progress(fabric, state, run, name=name, steps=steps, log_every=log_every, log=log) as progress,
     ):
-        for number, batch in batches:
-            losses = step(number, batch)
-            for key, loss in losses.items():
-                sums[key] = sums.get(key, 0) + loss.detach().float().mean()
-            counted += 1
-            bar.update()
-            if (number + 1) % log_every == 0 or number + 1 == steps:
-                seconds = time.perf_counter() - since
-                means = {key: float(total) / counted for key, total in sums.items()}
-                log.write(json.dumps({"step": number + 1, **means, "seconds": round(seconds, 4)}) + "\n")
-                log.flush()
-                bar.set_postfix({key: f"{mean:.3g}" for key, mean in means.items()})
-                if writes and not terminal:
-                    shown = " ".join(f"{key}={mean:.4g}" for key, mean in means.items())
-                    print(f"{name} step {number + 1}/{steps} {shown} {counted / seconds:.2f} steps/s", flush=True)
-                sums, counted, since = {}, 0, time.perf_counter()
+        for number, batch in batches(state.step):
+            for update in step(number, batch):
+                _apply(fabric, state.optimisers[update.optimiser], update, number)
+                progress.add(update.losses)
+            state.step = number + 1
+            progress.step(len(batch.images) * fabric.world_size, _rates(state))
+            if pictures and fabric.is_global_zero and (state.step % upkeep.pictures_every == 0 or state.step == steps):
+                progress.pictures(pictures)
+            stopping = _asked(fabric, stop)
+            if stopping or state.step % upkeep.checkpoint_every == 0 or state.step == steps:
+                progress.share()
+                on_first(fabric, lambda: run.save(state, upkeep.checkpoints_kept))
+            if stopping:
+                why = stop.signal or "a signal to another process"
+                message = f"{why} at step {state.step}/{steps}: stopped and saved in {run.checkpoints}"
+                fail_together(fabric, Stopped(f"{message}; the same command goes on from there"))
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Say in one line what ran out; torch says it in pages, and of a dead loader process at any point of a step."""
+    advice = "lower the batch, or use more or larger devices; nothing is resized on its own, as that changes results"
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(f"out of accelerator memory: {str(error).splitlines()[0]}; {advice}") from None
+    except MemoryError:
+        raise ResourceError(f"hardware.mem_mb: out of memory; {advice}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise ResourceError(
+            f"log or TensorBoard files of the run cannot be written: {error.strerror}; "
+            "free space or raise the limit, then run the same command again"
+        ) from None
+    except RuntimeError as error:
+        if failure := loader_failure(error):
+            raise failure from None
+        if "can't allocate memory" in str(error):
+            raise ResourceError(f"hardware.mem_mb: out of memory; {advice}") from None
+        raise
+
+
+def _apply(fabric: "Fabric", optimiser: torch.optim.Optimizer, update: Update, number: int) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    fabric.backward(update.loss)
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    norm = {f"gradient of the {update.optimiser}": gradient_norm(parameters)}
+    check_finite(fabric, {**update.losses, **norm}, number)
+    optimiser.step()
+
+
+def _asked(fabric: "Fabric", stop: StopRequests) -> bool:
+    """Whether any process was asked to stop: all must leave the loop at the same step."""
+    if fabric.world_size == 1:
+        return stop.signal is not None
+    asked = torch.tensor(float(stop.signal is not None), device=fabric.device)
+    return bool(fabric.all_reduce(asked, reduce_op="sum") > 0)
+
+
+def _rates(state: TrainingState) -> dict[str, float]:
+    return {name: optimiser.param_groups[0]["lr"] for name, optimiser in state.optimisers.items()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pqgan.errors import ResourceError
-from pqgan.randomness import generator_at, seed_at
+from pqgan.randomness import generator_at, seeded
 from pqgan.settings.evaluation import Features, HubClip, RandomClip
 from pqgan.storage import weights
 from pqgan.tokenizer.perceptual import describe
@@ -171,8 +171,7 @@ class Clip(nn.Module):
 def _random_clip(config: RandomClip, seed: int) -> nn.Module:
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_at(seed, 0, "clip"))
+    with seeded(seed, "clip"):
         return CLIPVisionModelWithProjection(
             CLIPVisionConfig(
                 hidden_size=config.hidden,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pqgan.engine.launch import device
+from pqgan.engine.timing import Stopwatch, arithmetic, device_name
 from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
@@ -15,8 +16,6 @@ from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.model import PQModel
-
-from .timing import Stopwatch, arithmetic, device_name
 
 
 @torch.inference_mode()

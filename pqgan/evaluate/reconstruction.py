@@ -8,6 +8,7 @@ from torch import Tensor
 from pqgan.data.batches import evaluation_batches
 from pqgan.data.prepared import PreparedSet
 from pqgan.engine.launch import device
+from pqgan.engine.timing import Stopwatch, arithmetic, device_name
 from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
@@ -17,7 +18,6 @@ from pqgan.tokenizer.load import load_tokenizer
 
 from .comparison import Comparison, Networks
 from .pixels import save_png, to_uint8
-from .timing import Stopwatch, arithmetic, device_name
 
 
 @torch.inference_mode()

@@ -1,7 +1,6 @@
 """Sampling speed and memory of a text-to-image generator (Table 3, reading 23)."""
 
 import math
-import resource
 from pathlib import Path
 
 import torch
@@ -9,14 +8,13 @@ import torch
 from pqgan.diffusion.sample import load_pipeline
 from pqgan.diffusion.unet import latent_side
 from pqgan.engine.launch import device
+from pqgan.engine.timing import Stopwatch, arithmetic, device_name, peak_memory
 from pqgan.plan import Job
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder
-
-from .timing import Stopwatch, arithmetic, device_name
 
 BASELINE = "SDv2.1"
 
@@ -83,11 +81,12 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         seconds = sum(stopwatch.laps()) / images
         return {"metric": metric, "value": seconds, "unit": "s", "protocol": f"{what} alone, an image; {protocol}"}
 
+    used, words = peak_memory(target)
     rows = [
         {"metric": "images_per_second", "value": images / sum(whole.laps()), "unit": "1/s", "protocol": protocol},
         an_image("unet_seconds", network, f"{passes} U-Net passes"),
         *([an_image("decode_seconds", decoder, "decoder")] if reading.decode else []),
-        _memory(target, where),
+        {"metric": "memory_gb", "value": used / 1e9, "unit": "GB", "protocol": f"{words}; {where}"},
     ]
     with new_folder(out) as folder:
         write_record(
@@ -107,11 +106,3 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
                 provenance=provenance(job),
             ),
         )
-
-
-def _memory(target: torch.device, where: str) -> dict:
-    if target.type == "cuda":
-        used, words = torch.cuda.max_memory_allocated(target), "peak allocated on the device, weights included"
-    else:
-        used, words = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "peak resident of the process"
-    return {"metric": "memory_gb", "value": used / 1e9, "unit": "GB", "protocol": f"{words}; {where}"}

@@ -5,6 +5,8 @@ from torch import Tensor
 
 BLOCK_ELEMENTS = 1 << 22
 """Distances held at a time: 16 MiB in fp32."""
+BLOCK_ELEMENTS_CPU = 1 << 18
+"""Likewise on a CPU: what its inner cache holds."""
 
 
 @torch.no_grad()
@@ -26,54 +28,65 @@ def nearest_codes(z: Tensor, codebooks: Tensor) -> Tensor:
             f"nearest_codes: got z {tuple(z.shape)} and codebooks {tuple(codebooks.shape)}; "
             "expected (N, S, d/S) and (S, K, d/S)"
         )
-    z, codebooks = z.float(), codebooks.float()
     # a sum is finite only if every term is (or it overflows): one cheap pass before the exact search for the culprit
-    if not z.sum().isfinite() and not z.isfinite().all():
+    if not z.sum(dtype=torch.float32).isfinite() and not z.isfinite().all():
         where = (~z.isfinite()).nonzero()[0].tolist()
         raise ValueError(f"nearest_codes: z is not finite at (position, subspace, channel) {tuple(where)}")
-    codes = torch.empty(z.shape[:2], dtype=torch.int64, device=z.device)
-    search = _ordered if z.shape[2] == 1 else _by_differences if z.shape[2] <= 8 else _by_products
-    for subspace in range(z.shape[1]):
-        search(z[:, subspace], codebooks[subspace], codes[:, subspace])
-    return codes
+    return search(z, codebooks)
 
 
-def _ordered(z: Tensor, codebook: Tensor, codes: Tensor) -> None:
-    """Scalar codewords: binary search in the sorted codebook, then the nearer of the two neighbours."""
-    z = z[:, 0].contiguous()  # (N)
+@torch.library.custom_op("pqgan::nearest_codes", mutates_args=())
+def search(z: Tensor, codebooks: Tensor) -> Tensor:
+    """`nearest_codes` without its checks: any codes for what is not finite, and no wait for the device.
+
+    One operator to a compiler, which would otherwise unroll all blocks of distances.
+    """
+    z, codebooks = z.float().transpose(0, 1), codebooks.float()  # (S, N, d/S), (S, K, d/S)
+    if z.shape[2] == 1:
+        return _ordered(z[..., 0], codebooks[..., 0]).T.contiguous()
+    nearest = _by_differences if z.shape[2] <= 8 else _by_products
+    elements = BLOCK_ELEMENTS_CPU if z.device.type == "cpu" else BLOCK_ELEMENTS
+    rows = max(1, elements // codebooks[..., 0].numel())
+    return torch.cat([nearest(block, codebooks) for block in z.split(rows, dim=1)], dim=1).T.contiguous()
+
+
+@search.register_fake
+def _(z: Tensor, codebooks: Tensor) -> Tensor:
+    return z.new_empty(z.shape[:2], dtype=torch.int64)
+
+
+def _ordered(z: Tensor, codebooks: Tensor) -> Tensor:
+    """Scalars (S, N), codewords (S, K): binary search in the sorted codebooks, then the nearer of two neighbours."""
     # stable, so that of equal codewords the first is found
-    values, order = codebook[:, 0].sort(stable=True)  # (K), (K)
-    right = torch.searchsorted(values, z).clamp_(max=len(values) - 1)  # first value >= z
-    left = torch.searchsorted(values, values[(right - 1).clamp_(min=0)])  # first of the equal values below z
-    gap_left, gap_right = (z - values[left]).abs(), (z - values[right]).abs()
-    first, second = order[left], order[right]
+    values, order = codebooks.sort(dim=1, stable=True)  # (S, K), (S, K)
+    z = z.contiguous()
+    right = torch.searchsorted(values, z).clamp_(max=values.shape[1] - 1)  # first value >= z
+    below = values.gather(1, (right - 1).clamp_(min=0))
+    left = torch.searchsorted(values, below)  # first of the equal values below z
+    gap_left, gap_right = (z - values.gather(1, left)).abs(), (z - values.gather(1, right)).abs()  # (S, N)
+    first, second = order.gather(1, left), order.gather(1, right)
     nearer_left = (gap_left < gap_right) | ((gap_left == gap_right) & (first < second))
-    codes.copy_(torch.where(nearer_left, first, second))
+    return torch.where(nearer_left, first, second)
 
 
-def _by_differences(z: Tensor, codebook: Tensor, codes: Tensor) -> None:
-    """Few channels: the sum of squared differences, channel by channel."""
-    rows = max(1, BLOCK_ELEMENTS // len(codebook))
-    for start in range(0, len(z), rows):
-        block = z[start : start + rows]  # (n, d/S)
-        distances = (block[:, :1] - codebook[:, 0]).square_()  # (n, K)
-        for channel in range(1, z.shape[1]):
-            difference = block[:, channel, None] - codebook[:, channel]
-            distances.addcmul_(difference, difference)
-        codes[start : start + rows] = distances.argmin(dim=1)
+def _by_differences(z: Tensor, codebooks: Tensor) -> Tensor:
+    """Few channels (S, n, d/S): the sum of squared differences, channel by channel."""
+    distances = (z[:, :, None, 0] - codebooks[:, None, :, 0]).square_()  # (S, n, K)
+    for channel in range(1, z.shape[2]):
+        difference = z[:, :, None, channel] - codebooks[:, None, :, channel]
+        distances.addcmul_(difference, difference)
+    return distances.argmin(dim=2)
 
 
-def _by_products(z: Tensor, codebook: Tensor, codes: Tensor) -> None:
-    """Many channels: |e|^2 - 2 z.e picks candidates, differences in float64 decide among them."""
-    centre = codebook.mean(dim=0)  # a common offset would cancel away the digits that decide
-    offset = codebook - centre
-    squared = offset.square().sum(dim=1)  # (K)
-    rows = max(1, BLOCK_ELEMENTS // len(codebook))
-    kept = min(8, len(codebook))
-    for start in range(0, len(z), rows):
-        block = z[start : start + rows]
-        screened = torch.addmm(squared, block - centre, offset.T, alpha=-2)  # (n, K)
-        candidates = screened.topk(kept, dim=1, largest=False).indices.sort(dim=1).values  # (n, kept), low index first
-        differences = block.double()[:, None] - codebook.double()[candidates]  # (n, kept, d/S)
-        best = differences.square().sum(dim=2).argmin(dim=1, keepdim=True)
-        codes[start : start + rows] = candidates.gather(1, best)[:, 0]
+def _by_products(z: Tensor, codebooks: Tensor) -> Tensor:
+    """Many channels (S, n, d/S): |e|^2 - 2 z.e picks candidates, differences in float64 decide among them."""
+    centre = codebooks.mean(dim=1, keepdim=True)  # (S, 1, d/S); a common offset would cancel away deciding digits
+    offset = codebooks - centre
+    squared = offset.square().sum(dim=2)[:, None]  # (S, 1, K)
+    screened = torch.baddbmm(squared, z - centre, offset.transpose(1, 2), alpha=-2)  # (S, n, K)
+    kept = min(8, codebooks.shape[1])
+    candidates = screened.topk(kept, dim=2, largest=False).indices.sort(dim=2).values  # (S, n, kept), low index first
+    subspace = torch.arange(len(z), device=z.device)[:, None, None]
+    differences = z.double()[:, :, None] - codebooks.double()[subspace, candidates]  # (S, n, kept, d/S)
+    best = differences.square().sum(dim=3).argmin(dim=2, keepdim=True)
+    return candidates.gather(2, best)[:, :, 0]

@@ -5,13 +5,14 @@ codewords of its own codebook. S=1 is the vector quantisation of VQ-VAE and VQGA
 S codebooks of K words make K^S combinations, at the cost of storing S*K short words (section 3).
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .matching import nearest_codes
+from .matching import nearest_codes, search
 
 
 class Quantised(NamedTuple):
@@ -61,10 +62,13 @@ class ProductQuantiser(nn.Module):
             nn.init.normal_(self.codebooks)
 
     def forward(self, z_e: Tensor) -> Quantised:
-        """Quantise z_e (B, d, h, w); always in fp32, because rounding moves codes."""
+        """Quantise z_e (B, d, h, w); always in fp32, because rounding moves codes.
+
+        Latents that are not finite make a loss that is not.
+        """
         with torch.autocast(z_e.device.type, enabled=False):
             z_e = z_e.float()
-            codes = self.encode(z_e)  # (B, S, h, w)
+            codes = self._codes(z_e, search)  # (B, S, h, w)
             z_q = self.decode(codes)  # (B, d, h, w)
             codebook_term = (z_q - z_e.detach()).square().mean()
             commitment_term = (z_q.detach() - z_e).square().mean()
@@ -75,10 +79,17 @@ class ProductQuantiser(nn.Module):
             return Quantised(z_e + (z_q - z_e).detach(), codes, loss)
 
     def encode(self, z_e: Tensor) -> Tensor:
-        """Codes (B, S, h, w) int64 of latents (B, d, h, w)."""
+        """Codes (B, S, h, w) int64 of latents (B, d, h, w).
+
+        Raises:
+            ValueError: a latent is not finite.
+        """
+        return self._codes(z_e, nearest_codes)
+
+    def _codes(self, z_e: Tensor, find: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         B, _, h, w = z_e.shape
-        sub_vectors = rearrange(z_e, "B (S c) h w -> (B h w) S c", S=self.S)
-        codes = nearest_codes(sub_vectors, self.codebooks)  # (B h w, S)
+        sub_vectors = rearrange(z_e.detach(), "B (S c) h w -> (B h w) S c", S=self.S)
+        codes = find(sub_vectors, self.codebooks.detach())  # (B h w, S)
         return rearrange(codes, "(B h w) S -> B S h w", B=B, h=h, w=w)
 
     def decode(self, codes: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Data sets: where images come from and how a prepared set is cut from them."""
 
-from typing import Annotated, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -39,6 +40,14 @@ class CaptionTable(Section):
     """First non-empty one is the caption."""
 
 
+ARCHIVE = r"\.(tar|tar\.gz|tgz|zip)$"
+
+
+def _is_none(value: Any) -> bool:
+    """Such a setting is left out of digests: addresses of results are as they were before it could be made."""
+    return value is None
+
+
 class ImageFolder(Section):
     """A folder of images below the data root (PQGAN_DATA_DIR, else data/raw)."""
 
@@ -56,6 +65,20 @@ class ImageFolder(Section):
     every: PositiveInt = 1
     """Only each so-manieth image from there on, so that a part still holds all classes."""
     captions: CaptionTable | None = None
+
+    archive: str | None = Field(default=None, pattern=ARCHIVE, exclude_if=_is_none)
+    """Below the data root; unpacked into the first folder of path where that is not there."""
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=_is_none)
+    """Of the archive, checked before it is unpacked; where not given, a tar's content is not checked at all."""
+
+    @model_validator(mode="after")
+    def _archive_goes_below_the_root(self) -> "ImageFolder":
+        parts = PurePosixPath(self.path).parts
+        if self.archive and (not parts or parts[0] == "/" or ".." in parts):
+            raise ValueError(f"path is {self.path!r}; allowed beside archive: a folder below the data root")
+        if self.sha256 and not self.archive:
+            raise ValueError("sha256 is given without archive; allowed: both, archive alone, or neither")
+        return self
 
 
 Source = Annotated[WheelPhotos | ImageFolder, Field(discriminator="source")]

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from .base import PositiveFloat, PositiveInt, Section, Share
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-"""As lightning-fabric names it."""
+Precision = Literal["32-true", "bf16-mixed"]
+"""As lightning-fabric names it; fp16 is not offered, because its scaled gradients overflow in the normal course."""
 
 
 class DataReading(Section):

@@ -1,6 +1,6 @@
 """One scale of the pipeline, and the whole of params.yaml."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,15 +18,34 @@ class Hardware(Section):
     accelerator: Literal["cpu", "cuda", "auto"]
     gpus: Count
     """Devices of a training job."""
+    processes: PositiveInt = 1
+    """Processes of a training job on a CPU; on GPUs there is one a GPU."""
     cpus: PositiveInt
     """Cores of a job, and its threads on a CPU."""
     workers: Count
     """Data loader processes a device."""
+    compile: bool = False
+    """Whether networks are compiled (torch.compile): minutes before the first update, faster ones after."""
+    channels_last: bool = False
+    """Whether convolutions keep channels innermost in memory: faster on GPUs in half precision."""
     mem_mb: PositiveInt
     runtime: PositiveInt
     """Minutes a training job may take."""
     runtime_short: PositiveInt
     """Minutes any other job may take."""
+
+
+class Upkeep(Section):
+    """How a training is kept and watched; never part of a result's address."""
+
+    checkpoint_every: PositiveInt
+    """Updates between two checkpoints."""
+    checkpoints_kept: Annotated[int, Field(ge=2, strict=True)]
+    """At least two: a damaged one must not be the last."""
+    pictures_every: PositiveInt
+    """Updates between two sets of reconstructions in TensorBoard."""
+    pictures: PositiveInt
+    """Reconstructions in a set."""
 
 
 class Scale(Section):
@@ -38,6 +57,7 @@ class Scale(Section):
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Values of the reading that this scale changes; same shape as an entry of readings."""
     hardware: Hardware
+    upkeep: Upkeep
     data: DataSection
     tokenizer: TokenizerSection
     selection: Selection

@@ -18,6 +18,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _sync(folder: Path) -> None:
+    """Bring everything below a folder onto the disk."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(place, name), "rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(place))
+
+
 def write_bytes(path: Path | str, content: bytes) -> None:
     """Write a file beside its target, then rename it over the target."""
     path = Path(path)
@@ -54,6 +63,8 @@ def new_folder(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o755)
+        # before the rename, which a power cut could otherwise leave pointing at files without content
+        _sync(temporary)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from .batchnorm import BatchNorm2d
+
 
 class PatchGAN(nn.Sequential):
     """Logits a patch: 4x4 convolutions, batch norm, leaky ReLU 0.2.
@@ -19,7 +21,7 @@ class PatchGAN(nn.Sequential):
             stride = 2 if layer < layers else 1
             blocks += [
                 nn.Conv2d(width, wider, 4, stride=stride, padding=1, bias=False),
-                nn.BatchNorm2d(wider),
+                BatchNorm2d(wider),
                 nn.LeakyReLU(0.2),
             ]
             width = wider

@@ -1,6 +1,5 @@
 """VQGAN's losses, as functions: no loss owns a network."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,11 +14,9 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
-    """Ratio of the two losses' gradient norms at the decoder's last layer (VQGAN, eq. 7), within [0, 1e4]."""
-    (by_reconstruction,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
-    (by_adversary,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
-    return (by_reconstruction.norm() / (by_adversary.norm() + 1e-4)).clamp(0, 1e4).detach()
+def adaptive_weight(by_reconstruction: Tensor, by_adversary: Tensor) -> Tensor:
+    """Ratio of two losses' gradient norms at the decoder's last layer (VQGAN, eq. 7), within [0, 1e4]."""
+    return (by_reconstruction.norm() / (by_adversary.norm() + 1e-4)).clamp(0, 1e4)
 
 
 def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:

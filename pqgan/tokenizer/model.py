@@ -112,11 +112,6 @@ class PQModel(ModelMixin, ConfigMixin):
         """Downsampling factor F."""
         return 2 ** (len(self.config.block_out_channels) - 1)
 
-    @property
-    def last_layer(self) -> nn.Parameter:
-        """The weights whose gradients balance the adversarial loss (VQGAN's adaptive weight)."""
-        return self.decoder.conv_out.weight
-
     def encode_continuous(self, x: Tensor) -> Tensor:
         """z_e (B, d, H/F, W/F) of images (B, 3, H, W) in [-1, 1], before quantisation."""
         h = self.encoder(x * self.input_scale + self.input_shift)  # (B, z_channels, h, w)

@@ -79,5 +79,21 @@ class Perceptual(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor, others: Tensor) -> Tensor:
-        """Distances (B,) of two batches of images (B, 3, H, W) in [-1, 1]."""
-        return self.network(images, others).flatten()
+        """Distances (B,) float32 of two batches of images (B, 3, H, W) in [-1, 1].
+
+        Under autocast only the backbone is in half precision.
+        """
+        features, other_features = (
+            self.network.net(self.network.scaling_layer(batch)) for batch in (images, others)
+        )  # of each layer (B, C, h, w)
+        total = 0.0
+        with torch.autocast(images.device.type, enabled=False):
+            for here, there, head in zip(features, other_features, self.network.lins, strict=True):
+                difference = _unit(here.float()) - _unit(there.float())  # (B, C, h, w)
+                total = total + head(difference.square()).mean(dim=(1, 2, 3))
+        return total
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Vectors (B, C, h, w) of length 1 over C."""
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)

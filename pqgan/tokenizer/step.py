@@ -1,16 +1,21 @@
 """One update of a tokenizer: a generator step, then, once the discriminator plays, a discriminator step."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from pqgan.engine.launch import gradients_besides_backward
-from pqgan.engine.loop import finite
-from pqgan.randomness import generator_at
+from pqgan.data.batches import Batch
+from pqgan.engine.draws import Draws
+from pqgan.engine.loop import Update
+from pqgan.engine.sections import section
 from pqgan.settings import KLConfig
 
 from .losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to_standard_normal
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Generator(nn.Module):
@@ -20,13 +25,40 @@ class Generator(nn.Module):
         super().__init__()
         self.model = model
         self.kl_weight = config.kl_weight if isinstance(config, KLConfig) else None
+        # autograd cannot stop at the last layer of a compiled network, whose backward pass is one piece
+        self._entering = None
+        self.last_layer.register_forward_pre_hook(self._note_entering)
 
     @property
-    def last_layer(self) -> nn.Parameter:
-        return self.model.decoder.conv_out.weight
+    def last_layer(self) -> nn.Conv2d:
+        return self.model.decoder.conv_out
 
-    def forward(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) -> reconstruction (B, 3, H, W), scalar regulariser."""
+    def _note_entering(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
+        if self.training and torch.is_grad_enabled():
+            self._entering = inputs[0].detach()
+
+    def noise_shape(self, images: Tensor) -> tuple[int, ...] | None:
+        """Of the noise that `forward` wants for images (B, 3, H, W): (B, d, h, w); None for those that want none."""
+        if self.kl_weight is None:
+            return None
+        factor = 2 ** (len(self.model.config.block_out_channels) - 1)
+        return len(images), self.model.config.latent_channels, images.shape[2] // factor, images.shape[3] // factor
+
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Reconstruct.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+            noise: N(0, 1) of `noise_shape`.
+
+        Returns:
+            reconstruction (B, 3, H, W), scalar regulariser, and what entered the last layer (B, C, H, W), detached.
+        """
+        sample, regulariser = self._reconstruct(images, noise)
+        entering, self._entering = self._entering, None
+        return sample, regulariser, entering
+
+    def _reconstruct(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         name = type(self.model).__name__
         if name == "PQModel":
             output = self.model(images)
@@ -35,21 +67,40 @@ class Generator(nn.Module):
             z_q, commitment, _ = self.model.quantize(self.model.encode(images).latents)
             return self.model.decode(z_q, force_not_quantize=True).sample, commitment
         posterior = self.model.encode(images).latent_dist
-        epsilon = torch.randn(posterior.mean.shape, generator=noise).to(posterior.mean)
-        sample = self.model.decode(posterior.mean + posterior.std * epsilon).sample
+        sample = self.model.decode(posterior.mean + posterior.std * noise.to(posterior.mean)).sample
         # latent diffusion sums its reconstruction loss over values where ours is a mean: the KL is divided alike
         values = images[0].numel()
         return sample, self.kl_weight * kl_to_standard_normal(posterior.mean, posterior.logvar) / values
+
+    def at_last_layer(self, entering: Tensor, gradients: list[Tensor]) -> Tensor:
+        """Gradients at the reconstruction, carried on to the decoder's last weights.
+
+        Args:
+            entering: (B, C, H, W) what entered the last layer.
+            gradients: n of shape (B, 3, H, W).
+
+        Returns:
+            (n, 3, C, 3, 3)
+        """
+        layer = self.last_layer
+        # PQModel turns what leaves the layer back to [-1, 1]
+        scale = getattr(self.model, "input_scale", torch.ones((), device=entering.device))
+        side_by_side = torch.cat([gradient / scale for gradient in gradients], dim=1)  # (B, n 3, H, W)
+        shape = (side_by_side.shape[1], *layer.weight.shape[1:])
+        found = nn.grad.conv2d_weight(entering.to(side_by_side), shape, side_by_side, padding=layer.padding)
+        return found.unflatten(0, (len(gradients), -1))
 
 
 class TokenizerStep:
     """VQGAN's update: L1 + LPIPS + adaptively weighted hinge PatchGAN + the regulariser (eq. 1).
 
+    Each loss is differentiated once, at the reconstruction: the gradient it has there gives both its share of the
+    adaptive weight, through the last layer alone, and its part of the backward pass through the generator.
+
     Args:
         fabric: launched Fabric that set up networks and optimisers.
         generator: Generator, set up.
         discriminator: PatchGAN, set up.
-        optimisers: (generator's, discriminator's), set up.
         perceptual: LPIPS distance a pair, frozen.
         perceptual_weight: factor of the perceptual loss.
         discriminator_weight: factor on the adaptive weight.
@@ -59,10 +110,9 @@ class TokenizerStep:
 
     def __init__(
         self,
-        fabric,
+        fabric: "Fabric",
         generator: nn.Module,
         discriminator: nn.Module,
-        optimisers: tuple,
         perceptual: nn.Module,
         *,
         perceptual_weight: float,
@@ -70,49 +120,71 @@ class TokenizerStep:
         discriminator_start: int,
         seed: int,
     ):
-        self.fabric = fabric
+        self.fabric, self.draws = fabric, Draws(fabric, seed)
         self.generator, self.discriminator = generator, discriminator
-        self.generator_optimiser, self.discriminator_optimiser = optimisers
         self.perceptual, self.perceptual_weight = perceptual, perceptual_weight
         self.discriminator_weight, self.discriminator_start = discriminator_weight, discriminator_start
-        self.seed = seed
 
-    def __call__(self, number: int, batch) -> dict[str, Tensor]:
-        images = batch.images.to(self.fabric.device)  # (B, 3, H, W)
+    def __call__(self, number: int, batch: Batch) -> Iterator[Update]:
         adversarial = number + 1 >= self.discriminator_start
-        losses, sample = self._generator_step(number, images, adversarial)
+        sample, regulariser, entering = self._reconstruct(number, batch.images)
+        yield self._generator_update(batch.images, sample, regulariser, entering, adversarial)
         if adversarial:
-            losses |= self._discriminator_step(number, images, sample)
-        return losses
+            yield self._discriminator_update(batch.images, sample.detach())
 
-    def _generator_step(self, number: int, images: Tensor, adversarial: bool) -> tuple[dict[str, Tensor], Tensor]:
-        sample, regulariser = self.generator(images, generator_at(self.seed, number, "posterior"))
-        losses = {"l1": (images - sample).abs().mean(), "regulariser": regulariser}
-        reconstruction = losses["l1"]
-        if self.perceptual_weight:
-            losses["perceptual"] = self.perceptual(sample, images).mean()
-            reconstruction = reconstruction + self.perceptual_weight * losses["perceptual"]
+    @section("generator")
+    def _reconstruct(self, number: int, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        shape = self.generator.module.noise_shape(images)
+        return self.generator(images, self.draws.normal(number, "posterior", shape) if shape else None)
+
+    def _generator_update(
+        self, images: Tensor, sample: Tensor, regulariser: Tensor, entering: Tensor, adversarial: bool
+    ) -> Update:
+        at = sample.detach().requires_grad_()  # (B, 3, H, W)
+        reconstruction, gradient, losses = self._reconstruction_loss(at, images)
+        losses |= {"regulariser": regulariser}
         total = reconstruction + regulariser
         if adversarial:
-            # only gradients that pass through it are needed, so processes have none of its own to exchange
-            self.discriminator.requires_grad_(False)
-            with self.fabric.autocast():
-                fooled = hinge_generator(self.discriminator.module(sample).float())
-            with gradients_besides_backward():
-                weight = adaptive_weight(reconstruction, fooled, self.generator.last_layer)
+            fooled, by_adversary = self._adversarial_loss(at)
+            weight = self._adaptive_weight(entering, gradient, by_adversary)
+            gradient = gradient + self.discriminator_weight * weight * by_adversary
             total = total + self.discriminator_weight * weight * fooled
             losses |= {"adversarial": fooled, "adaptive_weight": weight}
-            self.discriminator.requires_grad_(True)
-        finite({**losses, "total": total}, number)
-        self.generator_optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(total)
-        self.generator_optimiser.step()
-        return {**losses, "total": total}, sample.detach()
+        # its gradient is that of the total: the losses' own part is already known at the reconstruction
+        surrogate = (sample * gradient).sum() + regulariser
+        return Update("generator", surrogate, {**losses, "total": total.detach()})
 
-    def _discriminator_step(self, number: int, images: Tensor, sample: Tensor) -> dict[str, Tensor]:
+    @section("perceptual loss")
+    def _reconstruction_loss(self, at: Tensor, images: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """L1 and perceptual loss, weighted; their gradient (B, 3, H, W) at the reconstruction; each alone."""
+        losses = {"l1": (images - at).abs().mean()}
+        loss = losses["l1"]
+        if self.perceptual_weight:
+            with self.fabric.autocast():
+                losses["perceptual"] = self.perceptual(at, images).float().mean()
+            loss = loss + self.perceptual_weight * losses["perceptual"]
+        (gradient,) = torch.autograd.grad(loss, at)
+        return loss.detach(), gradient, {name: value.detach() for name, value in losses.items()}
+
+    @section("discriminator")
+    def _adversarial_loss(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """The generator's loss against the discriminator, and its gradient (B, 3, H, W) at the reconstruction."""
+        # the bare module: only gradients that pass through it are needed, so processes have none of its own to exchange
+        module = self.discriminator.module
+        module.requires_grad_(False)
+        with self.fabric.autocast():
+            fooled = hinge_generator(module(at).float())
+        (gradient,) = torch.autograd.grad(fooled, at)
+        module.requires_grad_(True)
+        return fooled.detach(), gradient
+
+    @section("adaptive weight")
+    def _adaptive_weight(self, entering: Tensor, *gradients: Tensor) -> Tensor:
+        """From the gradients (B, 3, H, W) of both losses at the reconstruction; the same on all devices."""
+        found = self.generator.module.at_last_layer(entering, gradients)  # (2, 3, C, 3, 3)
+        return adaptive_weight(*self.fabric.all_reduce(found, reduce_op="mean"))
+
+    @section("discriminator")
+    def _discriminator_update(self, images: Tensor, sample: Tensor) -> Update:
         loss = hinge_discriminator(*self.discriminator(images, sample))
-        finite({"discriminator": loss}, number)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        self.discriminator_optimiser.step()
-        return {"discriminator": loss}
+        return Update("discriminator", loss, {"discriminator": loss})

@@ -1,10 +1,16 @@
+import multiprocessing
+import os
+import random
+import signal
+import time
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from pqgan.data import batches as batches_module
-from pqgan.data.batches import evaluation_batches, training_batches
+from pqgan.data.batches import Batch, evaluation_batches, training_batches
 from pqgan.data.prepared import PreparedSet
 from pqgan.errors import DataError, ResourceError, SettingsError
 
@@ -79,19 +85,37 @@ def test_batch_t_is_a_function_of_seed_and_t(folder_set):
     assert not all(torch.equal(a.images, b.images) for (_, a), (_, b) in zip(whole, other, strict=True))
 
 
-def test_workers_do_not_matter(folder_set, smoke_sets):
-    assert_same(train(folder_set, range(3, 9)), train(folder_set, range(3, 9), workers=2))
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_workers_and_the_start_do_not_matter(folder_set, workers):
+    whole = train(folder_set, range(9))
+    assert_same(whole, train(folder_set, range(9), workers=workers))
+    assert_same(whole[5:], train(folder_set, range(5, 9), workers=workers))
+    assert not multiprocessing.active_children()
+
+
+def test_evaluation_does_not_depend_on_workers(smoke_sets):
     alone, helped = (
         list(evaluation_batches(smoke_sets["val"], batch=20, geometry="crop", workers=workers)) for workers in (0, 2)
     )
     assert_same(list(enumerate(alone)), list(enumerate(helped)))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_the_global_generator_is_not_touched(folder_set, workers):
-    before = torch.random.get_rng_state()
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_global_generators_are_not_touched(folder_set, workers):
+    def states():
+        legacy = np.random.get_state()  # noqa: NPY002 - the global generator is what must not change
+        return (
+            torch.random.get_rng_state().tolist(),
+            random.getstate(),
+            [part.tolist() for part in legacy[1:2]],
+            legacy[2:],
+        )
+
+    before = states()
     train(folder_set, workers=workers)
-    assert torch.equal(torch.random.get_rng_state(), before)
+    list(evaluation_batches(folder_set, batch=4, geometry="crop", workers=workers))
+    assert states() == before
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -162,22 +186,106 @@ def test_a_damaged_image_is_one_line_from_any_process(folder_set, workers):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_disk_is_one_line_from_any_process(folder_set, monkeypatch, workers):
+    def failing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pqgan.data.prepared.os.pread", failing)
+    with pytest.raises(DataError, match=r"images-00000\.zip: \d{8}\.png cannot be read: Input/output error; look at"):
+        train(PreparedSet(folder_set.folder), range(3), workers=workers)
+
+
+def test_values_are_the_same_to_the_bit_however_they_are_made(folder_set):
+    uint8 = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(uint8.float().div_(torch.tensor(127.5)).sub_(1), uint8.float().div_(127.5).sub_(1))
+    batch = next(evaluation_batches(folder_set, batch=1, geometry="crop"))
+    expected = torch.from_numpy(folder_set.image(0)).permute(2, 0, 1).float().div_(127.5).sub_(1)
+    assert torch.equal(batch.images[0], expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_do_not_depend_on_the_device(folder_set, workers):
+    there = train(folder_set, range(9), workers=workers, device="cuda")
+    assert all(batch.images.is_cuda and batch.labels.is_cuda for _, batch in there)
+    back = [(number, Batch(batch.images.cpu(), batch.labels.cpu(), batch.captions)) for number, batch in there]
+    assert_same(train(folder_set, range(9)), back)
+
+
 class _Stuck(PreparedSet):
     def image(self, index):
-        import time
-
         time.sleep(60)
 
 
-class _Dying(PreparedSet):
+def test_stuck_workers_are_a_resource_error(folder_set, monkeypatch):
+    for name in ("TIMEOUT", "PULSE"):
+        monkeypatch.setattr(batches_module, name, 1)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)  # how long it waits for each to leave
+    with pytest.raises(ResourceError, match=r"hardware\.workers: no batch in 1 s, a worker is stuck; look at the file"):
+        train(_Stuck(folder_set.folder), workers=1)
+    assert not multiprocessing.active_children()
+
+
+class _Slow(PreparedSet):
     def image(self, index):
-        import os
+        time.sleep(0.4)
+        return super().image(index)
 
-        os._exit(1)
+
+def test_a_batch_may_take_longer_than_a_look_at_the_workers(folder_set, monkeypatch):
+    monkeypatch.setattr(batches_module, "PULSE", 0.1)
+    slow = train(_Slow(folder_set.folder), range(3), batch=2, workers=2)
+    assert_same(train(folder_set, range(3), batch=2), slow)
 
 
-@pytest.mark.parametrize(("kind", "message"), [(_Stuck, "timed out"), (_Dying, "exited unexpectedly")])
-def test_a_stuck_or_killed_worker_is_a_resource_error(folder_set, monkeypatch, kind, message):
-    monkeypatch.setattr(batches_module, "TIMEOUT", 1)
-    with pytest.raises(ResourceError, match=rf"hardware\.workers: .*{message}"):
-        train(kind(folder_set.folder), workers=1)
+def test_a_killed_worker_is_a_resource_error_between_steps_not_within(folder_set, monkeypatch):
+    monkeypatch.setattr(batches_module, "PULSE", 1)
+    batches = training_batches(
+        folder_set, batch=4, resolution=16, steps=range(1000), seed=0, geometry="crop", workers=2
+    )
+    next(batches)
+    victim, _ = multiprocessing.active_children()
+    os.kill(victim.pid, signal.SIGKILL)
+    for _ in range(10):
+        time.sleep(0.02)  # a step, in which PyTorch's own handler would raise
+    with pytest.raises(ResourceError) as error:
+        list(batches)
+    assert str(error.value) == (
+        f"hardware.workers: worker {victim.pid} was killed by SIGKILL; "
+        "give the job more memory (hardware.mem_mb), or lower it"
+    )
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("end", ["closed", "dropped", "failed"])
+def test_no_worker_outlives_its_batches(folder_set, end):
+    batches = training_batches(folder_set, batch=4, resolution=16, steps=range(99), seed=0, geometry="crop", workers=2)
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    if end == "closed":
+        batches.close()
+    elif end == "dropped":
+        del batches
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            batches.throw(KeyboardInterrupt())
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of PyTorch's half-made iterator
+def test_workers_that_cannot_be_started(folder_set, monkeypatch):
+    fork, forked = os.fork, []
+
+    def failing():
+        if forked:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        pid = fork()
+        forked.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", failing)
+    with pytest.raises(ResourceError, match=r"hardware\.workers: cannot be started: Resource temporarily unavailable"):
+        train(folder_set, workers=2)
+    assert forked
+    assert not multiprocessing.active_children()

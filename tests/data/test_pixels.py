@@ -51,7 +51,8 @@ def test_first_frame_of_an_animation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", "not an image"), (b"hello", "not an image"), (b"%!PS-Adobe-3.0 EPSF", "not an image")]
+    ("content", "reason"),
+    [(b"", "an empty file"), (b"hello", "not an image"), (b"%!PS-Adobe-3.0 EPSF", "not an image")],
 )
 def test_no_image_says_so(tmp_path, content, reason):
     (tmp_path / "x.png").write_bytes(content)

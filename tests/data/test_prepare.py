@@ -3,7 +3,12 @@ import hashlib
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from PIL import Image
 
 from pqgan.data import prepare, prepared
 from pqgan.data.prepared import PreparedSet
-from pqgan.data.sources import open_images
+from pqgan.data.sources import Row, open_images
 from pqgan.errors import DataError, ResourceError
 from pqgan.plan import Plan
 from pqgan.settings.data import ImageFolder
@@ -165,6 +170,53 @@ class Killer:
 def test_a_killed_process_is_a_resource_error():
     with pytest.raises(ResourceError, match=r"hardware\.mem_mb: a process that reads images was killed"):
         list(prepare.encoded(Killer(), processes=2))
+
+
+SLOW = """
+import multiprocessing, threading, time
+from PIL import Image
+from pqgan.data.prepare import encoded
+
+class Slow:
+    def __len__(self):
+        return 100
+    def image(self, index):
+        time.sleep(3600 if index else 0)
+        return Image.new("RGB", (8, 8))
+
+for _ in encoded(Slow(), processes=2):
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+"""
+
+
+def test_processes_end_with_a_killed_command():
+    one = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        processes = [int(pid) for pid in one.stdout.readline().split()]
+        assert len(processes) == 2
+        one.kill()
+        one.wait()
+        deadline = time.monotonic() + 5
+        while any(os.path.exists(f"/proc/{pid}/exe") for pid in processes):
+            assert time.monotonic() < deadline, "processes are left"
+            time.sleep(0.05)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        one.communicate()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_too_little_memory_names_the_image(processes):
+    class Large(Killer):
+        def image(self, index):
+            raise MemoryError
+
+        def row(self, index):
+            return Row(f"{index}.png", 0, "")
+
+    with pytest.raises(ResourceError, match=r"hardware\.mem_mb: out of memory with 0\.png; give the job more"):
+        list(prepare.encoded(Large(), processes))
 
 
 def test_images_are_streamed():

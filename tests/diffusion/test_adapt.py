@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -6,7 +8,9 @@ from diffusers import UNet2DConditionModel
 
 from pqgan.diffusion import adapt
 from pqgan.diffusion.surgery import widen
-from pqgan.errors import DataError, SettingsError
+from pqgan.diffusion.text import Captions
+from pqgan.engine import loop
+from pqgan.errors import DataError, SettingsError, Stopped
 
 
 def load(folder) -> dict[str, torch.Tensor]:
@@ -20,7 +24,8 @@ def stages(tiny, plan, backbone_folder, tokenizers, captioned, tmp_path_factory)
 
     def run(stage, unet, name, tokenizer=tokenizers[16], settings=tiny):
         given = {"unet": unet, "backbone": backbone_folder, "tokenizer": tokenizer, "data": captioned}
-        adapt.run(settings, plan.job("adapt", f"PQSD-Quick-stage{stage}"), **given, out=work / name)
+        job = plan.job("adapt", f"PQSD-Quick-stage{stage}")
+        adapt.adapt(settings, job, **given, run=work / f"{name}-run", out=work / name)
         return work / name
 
     first = run(1, backbone_folder, "first")
@@ -76,6 +81,47 @@ def test_weight_decay_does_not_touch_frozen_weights(stages, tiny, backbone_folde
     decayed, plain = load(stages[2](1, backbone_folder, "decayed", settings=settings)), load(stages[0])
     assert not torch.equal(decayed["conv_in.weight"], plain["conv_in.weight"])
     assert torch.equal(decayed["mid_block.resnets.0.conv1.weight"], plain["mid_block.resnets.0.conv1.weight"])
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_stage_2_stopped_within_or_at_the_end_of_a_phase_goes_on_to_the_same_bits(stages, monkeypatch, at):
+    first, second, run = stages
+    drop, seen = Captions.drop, []
+
+    def stop(self, number, captions):
+        seen.append(number)
+        if seen == list(range(at + 1)):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return drop(self, number, captions)
+
+    monkeypatch.setattr(Captions, "drop", stop)
+    with pytest.raises(Stopped, match=f"SIGTERM at step {at + 1}/3"):
+        run(2, first, f"stopped-{at}")
+    again = run(2, first, f"stopped-{at}")
+    assert seen == [0, 1, 2]
+    expected, found = (json.loads((folder / "provenance.json").read_text()) for folder in (second, again))
+    assert found["training"]["state_sha256"] == expected["training"]["state_sha256"]
+    weights = load(again)
+    assert all(torch.equal(weight, weights[name]) for name, weight in load(second).items())
+
+
+def test_a_run_folder_of_other_settings_is_refused(
+    stages, plan, tiny, backbone_folder, tokenizers, captioned, tmp_path
+):
+    """Stage 1 of one variant in the folder where that of another one was stopped."""
+
+    def stage_1(name, factor):
+        given = {"unet": backbone_folder, "backbone": backbone_folder, "tokenizer": tokenizers[factor]}
+        job = plan.job("adapt", f"{name}-stage1")
+        adapt.adapt(tiny, job, **given, data=captioned, run=tmp_path / "run", out=tmp_path / "out")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_asked", lambda fabric, stop: True)
+        with pytest.raises(Stopped):
+            stage_1("PQSD-Quick", 16)
+    with pytest.raises(SettingsError, match=r"step-00000001: was trained with settings .*; restore them, or choose"):
+        stage_1("PQSD-Precise", 8)
+    assert not (tmp_path / "out").exists()
 
 
 def test_stage_2_on_the_backbone_is_refused(stages, backbone_folder):

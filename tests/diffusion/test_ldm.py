@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +9,8 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.batches import Batch
 from pqgan.diffusion import ldm
-from pqgan.diffusion.step import Draws
+from pqgan.engine.draws import Draws
+from pqgan.errors import Stopped
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +19,8 @@ def trained(tiny, plan, tokenizers, classed, tmp_path_factory):
     for name in ("first", "again"):
         torch.manual_seed(len(name))
         job = plan.job("ldm", "pqgan-f8")
-        ldm.run(tiny, job, tokenizer=tokenizers[8], data=classed, out=work / name)
+        given = {"tokenizer": tokenizers[8], "data": classed, "run": work / f"{name}-run"}
+        ldm.train_ldm(tiny, job, **given, out=work / name)
     return work / "first", work / "again"
 
 
@@ -39,6 +43,44 @@ def test_two_runs_give_the_same_weights(trained):
     for name in ("unet", "class_embedding"):
         first, again = (next((folder / name).glob("*.safetensors")).read_bytes() for folder in trained)
         assert first == again
+
+
+def test_folder_says_what_was_trained_and_keeps_no_checkpoint(trained):
+    said = [json.loads((folder / "provenance.json").read_text())["training"] for folder in trained]
+    assert said[0]["steps"] == 3
+    assert said[0]["seconds"] > 0
+    assert said[0]["state_sha256"] == said[1]["state_sha256"]
+    assert sorted(os.listdir(trained[0].parent / "first-run")) == ["tensorboard", "train.jsonl"]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_stopped_training_goes_on_to_the_same_bits(
+    trained, tiny, plan, tokenizers, classed, tmp_path, monkeypatch, at
+):
+    """The moving average, both its weights and its count, comes back too."""
+    labels, seen = ldm.Labels.__call__, []
+
+    def stop(self, number, batch):
+        seen.append(number)
+        if seen == list(range(at + 1)):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return labels(self, number, batch)
+
+    monkeypatch.setattr(ldm.Labels, "__call__", stop)
+    given = {"tokenizer": tokenizers[8], "data": classed, "run": tmp_path / "run", "out": tmp_path / "out"}
+    with pytest.raises(Stopped, match=f"SIGTERM at step {at + 1}/3"):
+        ldm.train_ldm(tiny, plan.job("ldm", "pqgan-f8"), **given)
+    assert not (tmp_path / "out").exists()
+    ldm.train_ldm(tiny, plan.job("ldm", "pqgan-f8"), **given)
+    assert seen == [0, 1, 2]
+    for name in ("unet", "class_embedding"):
+        first, again = (next((folder / name).glob("*.safetensors")) for folder in (trained[0], tmp_path / "out"))
+        assert first.read_bytes() == again.read_bytes()
+    hashes = {
+        json.loads((folder / "provenance.json").read_text())["training"]["state_sha256"]
+        for folder in (trained[0], tmp_path / "out")
+    }
+    assert len(hashes) == 1
 
 
 def test_class_embedding_is_one_token_an_image():

@@ -19,13 +19,14 @@ def adapted(tiny, plan, backbone_folder, tokenizers, captioned, tmp_path_factory
     """Folders of stage 1 of each variant, by F."""
     work = tmp_path_factory.mktemp("sample")
     for factor, name in NAMES.items():
-        adapt.run(
+        adapt.adapt(
             tiny,
             plan.job("adapt", f"{name}-stage1"),
             unet=backbone_folder,
             backbone=backbone_folder,
             tokenizer=tokenizers[factor],
             data=captioned,
+            run=work / f"{factor}-run",
             out=work / str(factor),
         )
     return {factor: work / str(factor) for factor in NAMES}
@@ -33,9 +34,10 @@ def adapted(tiny, plan, backbone_folder, tokenizers, captioned, tmp_path_factory
 
 @pytest.fixture(scope="module")
 def model(tiny, plan, tokenizers, classed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample") / "ldm"
-    ldm.run(tiny, plan.job("ldm", "pqgan-f8"), tokenizer=tokenizers[8], data=classed, out=folder)
-    return folder
+    work = tmp_path_factory.mktemp("sample")
+    given = {"tokenizer": tokenizers[8], "data": classed, "run": work / "run", "out": work / "ldm"}
+    ldm.train_ldm(tiny, plan.job("ldm", "pqgan-f8"), **given)
+    return work / "ldm"
 
 
 def with_size(settings, name, size):

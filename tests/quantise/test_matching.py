@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pqgan.quantise.matching import nearest_codes
+from pqgan.quantise import matching
+from pqgan.quantise.matching import nearest_codes, search
 
 
 def brute_force(z, codebooks):
@@ -76,6 +77,29 @@ def test_non_contiguous_latents():
     z = torch.randn(4, 4, 60, generator=torch.Generator().manual_seed(0)).permute(2, 0, 1)
     codebooks = torch.randn(4, 30, 4, generator=torch.Generator().manual_seed(1))
     assert torch.equal(nearest_codes(z, codebooks), nearest_codes(z.contiguous(), codebooks))
+
+
+@pytest.mark.parametrize("width", [1, 2, 16])
+@pytest.mark.parametrize("elements", [1, 500, 1 << 30])
+def test_codes_do_not_depend_on_the_blocks(monkeypatch, width, elements):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(37, 4, width, generator=generator)
+    codebooks = torch.randn(4, 30, width, generator=generator)
+    expected = nearest_codes(z, codebooks)
+    monkeypatch.setattr(matching, "BLOCK_ELEMENTS_CPU", elements)
+    assert torch.equal(nearest_codes(z, codebooks), expected)
+
+
+@pytest.mark.parametrize("width", [1, 2, 16])
+def test_a_compiler_may_take_the_search_for_one_operator(width):
+    torch.library.opcheck(search, (torch.randn(7, 3, width), torch.randn(3, 5, width)))
+
+
+@pytest.mark.parametrize("width", [1, 2, 16])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_search_alone_gives_codes_in_range_for_anything(width, value):
+    codes = search(torch.full((7, 3, width), value), torch.randn(3, 5, width))
+    assert ((codes >= 0) & (codes < 5)).all()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

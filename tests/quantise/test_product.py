@@ -78,6 +78,27 @@ def test_half_precision_latents_are_quantised_in_fp32():
     assert torch.equal(quantised.codes, quantiser.encode(z_e.bfloat16().float()))
 
 
+@pytest.mark.parametrize(("d", "S"), [(8, 8), (8, 2), (32, 2)])
+def test_autocast_changes_neither_codes_nor_loss_nor_gradients(d, S):
+    found = []
+    for enabled in (False, True):
+        quantiser, z_e = seeded(d, S, 10), latents(d).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            quantised = quantiser(z_e)
+        (quantised.loss + quantised.z_q.square().sum()).backward()
+        found.append((*quantised, z_e.grad, quantiser.codebooks.grad))
+    for plain, mixed in zip(*found, strict=True):
+        assert torch.equal(plain, mixed)
+
+
+def test_latents_that_are_not_finite_make_such_a_loss_in_training_and_an_error_in_encoding():
+    quantiser, z_e = seeded(8, 2, 10), latents(8)
+    z_e[1, 2, 3, 1] = float("nan")
+    assert quantiser(z_e).loss.isnan()
+    with pytest.raises(ValueError, match="not finite"):
+        quantiser.encode(z_e)
+
+
 def test_subspaces_must_divide():
     with pytest.raises(ValueError, match="S=3 does not divide d=8"):
         ProductQuantiser(8, 3, 10)

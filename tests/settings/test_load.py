@@ -30,6 +30,24 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         ("scales.smoke.ldm.unet.head_channels", 24, ["ldm.unet", "head_channels is 24", "divisor of each of (32, 64)"]),
         ("scales.smoke.ldm.unet.attention_levels", [True], ["ldm.unet", "attention_levels has 1", "one a level"]),
         ("scales.smoke.data.sets.train.zoom", [4, 1.5], ["sets.train.zoom", "4", "smaller number first"]),
+        ("scales.smoke.upkeep.checkpoints_kept", 1, ["upkeep.checkpoints_kept", "got 1", "greater than or equal to 2"]),
+        ("scales.smoke.upkeep.checkpoints_kept", "all", ["upkeep.checkpoints_kept", "'all'", "integer"]),
+        ("scales.smoke.upkeep.checkpoint_every", 0, ["upkeep.checkpoint_every", "got 0", "greater than 0"]),
+        ("scales.smoke.upkeep.pictures", 2.5, ["upkeep.pictures", "got 2.5", "integer"]),
+        ("scales.smoke.upkeep.checkpoint_evry", 9, ["upkeep", "'checkpoint_evry'", "did you mean 'checkpoint_every'?"]),
+        ("scales.smoke.hardware.processes", 0, ["hardware.processes", "got 0", "greater than 0"]),
+        ("scales.smoke.hardware.accelerator", "tpu", ["hardware.accelerator", "'tpu'", "'cpu', 'cuda' or 'auto'"]),
+        ("scales.smoke.hardware.compile", "maybe", ["hardware.compile", "'maybe'", "boolean"]),
+        (
+            "scales.smoke.overrides.adaptation.precision",
+            "16-mixed",
+            ["overrides", "adaptation.precision", "'16-mixed'", "'32-true' or 'bf16-mixed'"],
+        ),
+        (
+            "readings.released.training.precision",
+            "16-mixed",
+            ["released.training.precision", "'16-mixed'", "'32-true' or 'bf16-mixed'"],
+        ),
         ("scale", "huge", ["scale", "'huge'", "smoke, mini, paper"]),
     ],
 )
@@ -40,6 +58,17 @@ def test_a_bad_value_is_refused_in_one_line(changed_params, key, value, expected
     assert "\n" not in message
     for part in expected:
         assert part in message, message
+
+
+def test_a_scale_needs_its_upkeep(changed_params):
+    with pytest.raises(SettingsError, match=r"scales\.smoke\.upkeep: Field required"):
+        load(changed_params("scales.smoke.upkeep", ...))
+
+
+def test_hardware_defaults_to_one_process_and_plain_networks(params_path, changed_params):
+    hardware = load(params_path, "smoke").scale.hardware
+    assert (hardware.processes, hardware.compile, hardware.channels_last) == (1, False, False)
+    assert load(changed_params("scales.smoke.hardware.processes", 2), "smoke").scale.hardware.processes == 2
 
 
 def test_a_missing_key_is_named(changed_params):

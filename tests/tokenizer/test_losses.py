@@ -14,14 +14,11 @@ def test_hinge_losses_by_hand():
 
 
 def test_adaptive_weight_is_the_ratio_of_gradient_norms():
-    weight = torch.tensor([3.0, 4.0], requires_grad=True)
-    reconstruction, adversarial = (weight * torch.tensor([3.0, 4.0])).sum(), (weight * torch.tensor([0.0, 2.0])).sum()
-    assert adaptive_weight(reconstruction, adversarial, weight).item() == pytest.approx(5 / (2 + 1e-4))
+    assert adaptive_weight(torch.tensor([3.0, 4.0]), torch.tensor([0.0, 2.0])).item() == pytest.approx(5 / (2 + 1e-4))
 
 
 def test_adaptive_weight_is_bounded_where_the_adversary_has_no_gradient():
-    weight = torch.tensor([1.0], requires_grad=True)
-    assert adaptive_weight((weight * 1e6).sum(), (weight * 0).sum(), weight).item() == 1e4
+    assert adaptive_weight(torch.tensor([1e6]), torch.tensor([0.0])).item() == 1e4
 
 
 def test_kl_is_zero_for_the_standard_normal_and_right_for_another():

@@ -8,7 +8,7 @@ import torch
 
 from pqgan.errors import DataError
 from pqgan.storage import weights
-from pqgan.tokenizer.perceptual import Perceptual
+from pqgan.tokenizer.perceptual import Perceptual, _unit
 
 
 @pytest.fixture
@@ -50,6 +50,35 @@ def test_grows_with_the_damage(random_features, pair):
     perceptual = Perceptual(random_features, "alex")
     images, noisy = pair
     assert (perceptual(images, images + 0.1 * (noisy - images)) < perceptual(images, noisy)).all()
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
+def test_distance_is_that_of_the_package(net, random_features, pair):
+    perceptual = Perceptual(random_features, net)
+    torch.testing.assert_close(perceptual(*pair), perceptual.network(*pair).flatten())
+
+
+def test_autocast_reaches_the_backbone_alone(random_features, pair):
+    perceptual = Perceptual(random_features, "alex")
+    features = []
+    perceptual.network.net.register_forward_hook(lambda module, inputs, output: features.append(output))
+    with torch.autocast("cpu", torch.bfloat16):
+        distances = perceptual(*pair)
+    assert {layer.dtype for of_batch in features for layer in of_batch} == {torch.bfloat16}
+    assert distances.dtype == torch.float32
+    expected = sum(
+        head(
+            (torch.nn.functional.normalize(here.float()) - torch.nn.functional.normalize(there.float())).square()
+        ).mean(dim=(1, 2, 3))
+        for here, there, head in zip(*features, perceptual.network.lins, strict=True)
+    )
+    torch.testing.assert_close(distances, expected)
+
+
+def test_features_that_are_all_zero_have_a_finite_gradient():
+    features = torch.zeros(1, 4, 2, 2, requires_grad=True)
+    _unit(features).sum().backward()
+    assert features.grad.isfinite().all()
 
 
 def test_frozen_but_differentiable_and_always_in_evaluation_mode(random_features, pair):

@@ -45,7 +45,7 @@ rule bench_sampling:
         backbone=PLAN.job("backbone", "backbone").path,
         generator=generator_options,
     shell:
-        "pqgan bench-sampling {params.job} --backbone {params.backbone} {params.generator}"
+        "pqgan bench sampling {params.job} --backbone {params.backbone} {params.generator}"
         " --out {output} &> {log}"
 
 
@@ -64,7 +64,7 @@ rule bench_matching:
     params:
         job=which,
     shell:
-        "pqgan bench-matching {params.job} --out {output} &> {log}"
+        "pqgan bench matching {params.job} --out {output} &> {log}"
 
 
 rule evaluated:

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from pqgan.evaluate.timing import Stopwatch, arithmetic, device_name
+from pqgan.engine.timing import Stopwatch, arithmetic, device_name
 
 
 def test_laps_of_blocks_and_calls():

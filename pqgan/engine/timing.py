@@ -1,5 +1,6 @@
-"""Seconds of device work."""
+"""Seconds and memory of device work."""
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,3 +64,10 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+
+
+def peak_memory(device: torch.device) -> tuple[int, str]:
+    """Most bytes used so far, and what they are."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "peak allocated on the device, weights included"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "peak resident of the process"

@@ -1,0 +1,69 @@
+"""How fast a device multiplies matrices: as its maker says, and as measured here."""
+
+import time
+
+import torch
+
+PUBLISHED = {
+    # data sheets, dense, TFLOP/s: (bf16, TF32, fp32)
+    "NVIDIA H200": (989.4, 494.7, 66.9),
+    "NVIDIA H100 80GB HBM3": (989.4, 494.7, 66.9),
+    "NVIDIA H100 PCIe": (756.0, 378.0, 51.0),
+    "NVIDIA A100": (312.0, 156.0, 19.5),
+}
+"""By the start of the device's name; of those alone whose figures are known for sure."""
+
+ARITHMETIC = ("bf16", "TF32", "fp32")
+
+
+def arithmetic(device: torch.device, precision: str) -> str:
+    """The fastest arithmetic that a training uses: one of ARITHMETIC.
+
+    Args:
+        device: that it runs on.
+        precision: as Fabric names it.
+    """
+    if precision.startswith("bf16"):
+        return "bf16"
+    # unless told not to, cuDNN's fp32 convolutions round their inputs to TF32
+    return "TF32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "fp32"
+
+
+def published(device: torch.device, kind: str) -> float | None:
+    """Peak FLOP/s in one of ARITHMETIC that the device's maker publishes, without sparsity; None where unknown."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    known = [figures for start, figures in PUBLISHED.items() if name.startswith(start)]
+    return 1e12 * known[0][ARITHMETIC.index(kind)] if known else None
+
+
+def measured(device: torch.device, kind: str, side: int | None = None, repeats: int = 10) -> float:
+    """FLOP/s of the fastest of some products of square matrices, in one of ARITHMETIC.
+
+    Args:
+        side: of the matrices; what fills the device where None.
+        repeats: products.
+    """
+    side = side or (8192 if device.type == "cuda" else 2048)
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = kind == "TF32"
+    seconds = []
+    try:
+        for _ in range(1 + repeats):
+            synchronise(device)
+            start = time.perf_counter()
+            torch.mm(left, right)
+            synchronise(device)
+            seconds.append(time.perf_counter() - start)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+    return 2 * side**3 / min(seconds[1:])
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for all that a device was given to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

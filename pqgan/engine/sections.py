@@ -1,0 +1,32 @@
+"""Where the time of a step goes: parts that carry a name, timed only while somebody measures."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from .timing import Stopwatch
+
+_stopwatches: dict[str, Stopwatch] | None = None
+
+
+@contextmanager
+def section(name: str) -> Iterator[None]:
+    """A part of a step, as a block or as the decorator of a method; a name may come several times a step."""
+    if _stopwatches is None:
+        yield
+    else:
+        with _stopwatches[name].lap():
+            yield
+
+
+@contextmanager
+def measured(device: torch.device) -> Iterator[Mapping[str, Stopwatch]]:
+    """Time every section that is entered before the block ends, by name."""
+    global _stopwatches
+    _stopwatches = stopwatches = defaultdict(lambda: Stopwatch(device))
+    try:
+        yield stopwatches
+    finally:
+        _stopwatches = None

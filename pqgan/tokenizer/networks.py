@@ -1,0 +1,78 @@
+"""What a training of a tokenizer is made of: networks, optimisers and step, as its settings say."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pqgan.engine.launch import lay_out, set_up
+from pqgan.engine.state import TrainingState
+from pqgan.randomness import seeded
+from pqgan.settings import Settings
+from pqgan.settings.evaluation import Features
+from pqgan.settings.tokenizer import Training
+
+from .discriminator import PatchGAN
+from .perceptual import Perceptual
+from .step import Generator, TokenizerStep
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def new_discriminator(settings: Settings) -> PatchGAN:
+    """With seeded weights."""
+    shape = settings.scale.tokenizer.discriminator
+    with seeded(settings.scale.seed, "discriminator weights"):
+        return PatchGAN(shape.channels, shape.layers)
+
+
+def learning_rate(settings: Settings, training: Training, batch: int) -> float:
+    """Of both networks, for a total batch."""
+    return training.learning_rate * (batch if settings.reading.training.scale_lr else 1)
+
+
+def assemble(
+    fabric: "Fabric",
+    settings: Settings,
+    model: nn.Module,
+    config: Any,
+    discriminator: PatchGAN,
+    features: Features,
+    *,
+    training: Training,
+    batch: int,
+    discriminator_start: int,
+) -> tuple[TokenizerStep, TrainingState]:
+    """The step of a training and its state before the first one.
+
+    Args:
+        fabric: launched.
+        model: tokenizer to train.
+        config: its settings; None for a PQModel.
+        discriminator: PatchGAN.
+        features: of the perceptual loss.
+        training: section of the settings.
+        batch: images an update, over all devices.
+        discriminator_start: first update, counted from 1, at which the discriminator plays.
+    """
+    hardware = settings.scale.hardware
+    networks = {"generator": Generator(model.train(), config), "discriminator": discriminator.train()}
+    rate = learning_rate(settings, training, batch)
+    wrapped, optimisers = {}, {}
+    for name, network in networks.items():
+        optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=training.betas, fused=True)
+        wrapped[name], optimisers[name] = set_up(fabric, hardware, network, optimiser)
+    perceptual = Perceptual(features, features.perceptual).to(fabric.device)
+    lay_out(hardware, perceptual)
+    step = TokenizerStep(
+        fabric,
+        wrapped["generator"],
+        wrapped["discriminator"],
+        perceptual,
+        perceptual_weight=training.perceptual_weight,
+        discriminator_weight=settings.reading.training.discriminator_weight,
+        discriminator_start=discriminator_start,
+        seed=settings.scale.seed,
+    )
+    return step, TrainingState(networks, optimisers)

@@ -1,0 +1,87 @@
+"""The commands that make one result of the plan each."""
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """A command that makes one result of the plan."""
+
+    chapter: str
+    name_help: str
+    run: str
+    """module:function; imported only when the verb runs, because start-up is part of a rule's cost."""
+    inputs: tuple[str, ...]
+    """Names of inputs; `x?` may be left out, `x=` takes role=folder pairs."""
+    help: str
+    trains: bool = False
+    """Whether it has a run folder, from which it goes on after an interruption."""
+
+
+VERBS = {
+    "prepare-data": Verb("data", "set", "pqgan.data.prepare:run", (), "cut a prepared set from raw images"),
+    "train-tokenizer": Verb(
+        "tokenizer", "configuration", "pqgan.tokenizer.train:train", ("data",), "train a tokenizer from scratch", True
+    ),
+    "evaluate-tokenizer": Verb(
+        "evaluate",
+        "configuration",
+        "pqgan.evaluate.reconstruction:run",
+        ("model", "sets="),
+        "reconstruct sets of images and measure",
+    ),
+    "evaluate-finetuned": Verb(
+        "evaluate_finetuned",
+        "selected-fF or finetuned-fF",
+        "pqgan.evaluate.reconstruction:run",
+        ("model", "sets="),
+        "measure a tokenizer at the high resolution, before or after fine-tuning",
+    ),
+    "select-tokenizer": Verb("select", "fF", "pqgan.tokenizer.select:run", (), "choose the best tokenizer of a factor"),
+    "finetune-tokenizer": Verb(
+        "finetune",
+        "fF",
+        "pqgan.tokenizer.train:finetune",
+        ("model", "data"),
+        "fine-tune at a higher resolution",
+        True,
+    ),
+    "make-backbone": Verb(
+        "backbone", "backbone", "pqgan.diffusion.backbone:run", (), "create or fetch the Stable Diffusion to adapt"
+    ),
+    "adapt": Verb(
+        "adapt",
+        "VARIANT-stage1 or VARIANT-stage2",
+        "pqgan.diffusion.adapt:adapt",
+        ("unet", "backbone", "tokenizer", "data"),
+        "one stage of the adaptation to new latents",
+        True,
+    ),
+    "sample": Verb(
+        "samples", "variant", "pqgan.diffusion.sample:run", ("unet", "backbone", "tokenizer"), "sample the prompts"
+    ),
+    "train-ldm": Verb(
+        "ldm",
+        "latent",
+        "pqgan.diffusion.ldm:train_ldm",
+        ("tokenizer", "data"),
+        "train a latent diffusion model from scratch",
+        True,
+    ),
+    "evaluate-generation": Verb(
+        "generation",
+        "latent",
+        "pqgan.evaluate.generation:run",
+        ("model", "tokenizer", "reference"),
+        "sample a latent diffusion model and measure gFID",
+    ),
+    "bench sampling": Verb(
+        "speed",
+        "generator",
+        "pqgan.evaluate.speed:run",
+        ("backbone", "unet?", "tokenizer?"),
+        "measure sampling speed and memory",
+    ),
+    "bench matching": Verb(
+        "matching", "matching", "pqgan.evaluate.matching:run", (), "measure what the quantiser adds to a reconstruction"
+    ),
+}

@@ -1,0 +1,28 @@
+"""Peak arithmetic of a device."""
+
+import pytest
+import torch
+
+from pqgan.engine import peak
+
+CUDA = torch.device("cuda")
+
+
+def test_arithmetic_follows_precision_and_device():
+    cpu = torch.device("cpu")
+    assert peak.arithmetic(cpu, "bf16-mixed") == peak.arithmetic(CUDA, "bf16-mixed") == "bf16"
+    assert peak.arithmetic(cpu, "32-true") == "fp32"
+    assert peak.arithmetic(CUDA, "32-true") == "TF32"
+
+
+@pytest.mark.parametrize(("name", "bf16"), [("NVIDIA H200", 989.4e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("X", None)])
+def test_published_figures_by_name(monkeypatch, name, bf16):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert peak.published(CUDA, "bf16") == (pytest.approx(bf16) if bf16 else None)
+    assert peak.published(torch.device("cpu"), "bf16") is None
+
+
+def test_a_product_is_measured_in_its_arithmetic():
+    before = torch.backends.cuda.matmul.allow_tf32
+    assert 1e8 < peak.measured(torch.device("cpu"), "fp32", side=256, repeats=3) < 1e14
+    assert torch.backends.cuda.matmul.allow_tf32 == before
