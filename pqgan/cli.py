@@ -128,6 +128,10 @@ def _make(arguments: argparse.Namespace) -> None:
         for folder in folders:
             if folder is not None and not folder.is_dir():
                 raise DataError(f"--{name}: {folder}: no such folder; expected the result of an earlier command")
+    for used in job.inputs.values():
+        # a result is safe from its workflow once another job is given it
+        if Path(used.run_path, "checkpoints").is_dir() and Path(used.path, "provenance.json").is_file():
+            _function("pqgan.engine.run_folder:settle")(Path(used.run_path))
     if verb.trains:
         inputs["run"] = arguments.run or Path(job.run_path)
     _function(verb.run)(plan.settings, job, **inputs, out=arguments.out)

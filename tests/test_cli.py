@@ -1,7 +1,10 @@
 """The command line: exit codes, one-line errors, and that a light verb starts fast."""
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +75,33 @@ def test_a_bench_names_itself_in_its_errors(what, params_path, tmp_path, capsys)
     error = capsys.readouterr().err
     assert error.startswith(f"pqgan bench {what}: ")
     assert "'none'" in error
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_result_that_is_used_needs_its_checkpoints_no_more(smoke, params_path, tmp_path, monkeypatch, published):
+    job = Plan(smoke).job("evaluate", "f8-d16-S8-K64").inputs["model"]
+    monkeypatch.chdir(tmp_path)
+    checkpoint = Path(job.run_path, "checkpoints/step-00000240")
+    for folder in (checkpoint, Path(job.path)):
+        folder.mkdir(parents=True)
+    if published:
+        Path(job.path, "provenance.json").touch()
+    monkeypatch.setattr("pqgan.evaluate.reconstruction.run", lambda *_, **__: None)
+    arguments = ["evaluate-tokenizer", "f8-d16-S8-K64", "--params", str(params_path), "--scale", "smoke"]
+    assert main([*arguments, "--model", job.path, "--sets", f"val={job.path}", "--out", "out"]) == 0
+    assert checkpoint.exists() != published
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_is_one_line_and_code_5(number, params_path, tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(number, os.strerror(number), "file")
+
+    monkeypatch.setattr("pqgan.data.prepare.run", full)
+    assert main(["prepare-data", "train", "--params", str(params_path), "--out", str(tmp_path / "out")]) == 5
+    assert capsys.readouterr().err.splitlines() == [
+        f"pqgan prepare-data: [Errno {number}] {os.strerror(number)}: 'file'; free space or raise the limit"
+    ]
 
 
 def test_the_command_line_starts_without_heavy_imports():

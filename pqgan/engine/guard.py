@@ -44,7 +44,7 @@ def check_finite(fabric: "Fabric", values: Mapping[str, Tensor], number: int) ->
     fail_together(
         fabric,
         NumericalError(
-            f"step {number + 1}: not finite: {shown}; the weights are as they were before; "
+            f"step {number + 1}: not finite: {shown}; stopped before this update; "
             "lower the learning rate or raise the precision"
         ),
     )

@@ -85,6 +85,8 @@ class Owner:
             except FileExistsError:
                 continue  # somebody was quicker: look who
             except OSError as error:
+                with suppress(OSError):
+                    self.file.unlink()  # a full disk cuts it short
                 raise ResourceError(
                     f"{self.file}: cannot be written: {error.strerror}; choose a folder that this user can write to"
                 ) from None

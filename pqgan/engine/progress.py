@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,21 +63,30 @@ class Progress:
             from torch.utils.tensorboard import SummaryWriter
 
             self.run.log.write_bytes(self._before)
-            self._log = open(self.run.log, "a")
+            self._log, self._said = open(self.run.log, "a"), open(self.run.said, "a")
             self._board = SummaryWriter(self.run.tensorboard, purge_step=self.state.step + 1)
             if self.state.step:
                 self._say(f"{self.name} goes on from step {self.state.step}/{self.steps}")
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, *_) -> None:
         self.bar.close()
         if self.writes:
+            if kind:
+                self._note(f"ended by {kind.__name__}: {error}")
             self._log.close()
+            self._said.close()
             self._board.close()
 
     def _say(self, line: str) -> None:
+        self._note(line)
         if not self.terminal:
             print(line, flush=True)
+
+    def _note(self, line: str) -> None:
+        # besides the job's own log, which a workflow deletes before it tries again
+        self._said.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
+        self._said.flush()
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Count losses of an update in."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def publish(
     fabric: "Fabric", run: RunFolder, state: TrainingState, job: Job, out: Path, write: Callable[[Path], None]
 ) -> None:
-    """Make the folder `out`, from the first process alone, and only then drop the checkpoints.
+    """Make the folder `out`, from the first process alone.
+
+    The checkpoints stay until the result is used (run_folder.settle): a workflow that is killed before it has noted the
+    result deletes it and asks for it again.
 
     Args:
         run: of the training, at its last step.
@@ -50,6 +53,5 @@ def publish(
             raise ResourceError(
                 f"{out}: cannot be written: {error}; free space, then run the same command again"
             ) from None
-        run.finish()
 
     on_first(fabric, make)

@@ -3,6 +3,7 @@
     runs/<scale>/<chapter>/<name>-<digest>/
         checkpoints/    of the last steps
         train.jsonl     a line every log_every updates
+        progress.log    what was said, by all attempts
         tensorboard/    the same as curves, and pictures
         owner-1.json    the process that is at it
         FAILED.json     why it is of no use to try again
@@ -12,7 +13,7 @@ Apart from results/, because Snakemake deletes a rule's outputs before it starts
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -69,7 +70,7 @@ class RunFolder:
     def __init__(self, path: Path, identity: Mapping[str, str]):
         self.path, self.identity = path, dict(identity)
         self.checkpoints, self.failed = path / "checkpoints", path / "FAILED.json"
-        self.log, self.tensorboard = path / "train.jsonl", path / "tensorboard"
+        self.log, self.said, self.tensorboard = path / "train.jsonl", path / "progress.log", path / "tensorboard"
         self.owner: Owner | None = None
 
     def claim(self) -> None:
@@ -152,9 +153,13 @@ class RunFolder:
         checkpoint.write(self.checkpoints, state.step, state.tensors(), self.identity, self.log.read_bytes())
         checkpoint.prune(self.checkpoints, keep)
 
-    def finish(self) -> None:
-        """Drop the checkpoints of a training whose result is published."""
-        checkpoint.clear(self.checkpoints)
+
+def settle(path: Path) -> None:
+    """Drop the checkpoints of a training whose result is published and in use, if nobody is at it."""
+    if not any(path.glob("owner-*.json")):
+        # others may do the same at the same time, or only be allowed to read
+        with suppress(OSError):
+            checkpoint.clear(path / "checkpoints")
 
 
 @contextmanager

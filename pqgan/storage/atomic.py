@@ -23,6 +23,7 @@ def _sync(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
             with open(os.path.join(place, name), "rb") as file:
+                os.fchmod(file.fileno(), 0o644)  # safetensors leaves its files to their owner alone
                 os.fsync(file.fileno())
         _sync_folder(Path(place))
 

@@ -45,12 +45,17 @@ def test_two_runs_give_the_same_weights(trained):
         assert first == again
 
 
-def test_folder_says_what_was_trained_and_keeps_no_checkpoint(trained):
+def test_folders_say_what_was_trained(trained):
     said = [json.loads((folder / "provenance.json").read_text())["training"] for folder in trained]
     assert said[0]["steps"] == 3
     assert said[0]["seconds"] > 0
     assert said[0]["state_sha256"] == said[1]["state_sha256"]
-    assert sorted(os.listdir(trained[0].parent / "first-run")) == ["tensorboard", "train.jsonl"]
+    assert sorted(os.listdir(trained[0].parent / "first-run")) == [
+        "checkpoints",
+        "progress.log",
+        "tensorboard",
+        "train.jsonl",
+    ]
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])

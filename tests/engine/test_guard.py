@@ -29,7 +29,7 @@ def test_the_bad_one_is_named_with_its_step_and_value(value):
     losses = {"l1": torch.tensor(1.0), "perceptual": torch.tensor(value), "regulariser": torch.tensor(2.0)}
     with pytest.raises(NumericalError) as caught:
         check_finite(ONE, losses, 7)
-    assert str(caught.value).startswith(f"step 8: not finite: perceptual ({value:.4g}); the weights are as they were")
+    assert str(caught.value).startswith(f"step 8: not finite: perceptual ({value:.4g}); stopped before this update")
     assert "\n" not in str(caught.value)
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pqgan.engine.run_folder import RunFolder, on_first, open_run
+from pqgan.engine.run_folder import RunFolder, on_first, open_run, settle
 from pqgan.errors import DataError, NumericalError, ResourceError, SettingsError
 from pqgan.storage import checkpoint
 
@@ -138,7 +138,12 @@ def test_saving_prunes_and_holds_the_log_so_far(toy, path):
     assert sorted(os.listdir(run.checkpoints)) == ["step-00000002", "step-00000003"]
     found = run.resume()
     assert (found.step, found.log(), found.identity) == (3, b"line 3\n", IDENTITY)
-    run.finish()
+    (path / "owner-1.json").touch()
+    settle(path)
+    assert sorted(os.listdir(run.checkpoints)) == ["step-00000002", "step-00000003"]  # somebody is at it
+    (path / "owner-1.json").unlink()
+    settle(path)
+    settle(path)  # as another job that was given the result
     assert os.listdir(path) == ["train.jsonl"]
 
 

@@ -40,7 +40,7 @@ rule adapt:
         job=which,
     shell:
         "pqgan adapt {params.job} --unet {input.unet} --backbone {input.backbone}"
-        " --tokenizer {input.tokenizer} --data {input.data} --out {output} &>> {log}"
+        " --tokenizer {input.tokenizer} --data {input.data} --out {output} &> {log}"
 
 
 rule sample:

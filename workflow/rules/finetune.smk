@@ -20,7 +20,7 @@ rule finetune_tokenizer:
         job=which,
     shell:
         "pqgan finetune-tokenizer {params.job} --model {input.model} --data {input.data}"
-        " --out {output} &>> {log}"
+        " --out {output} &> {log}"
 
 
 rule evaluate_finetuned:

@@ -21,7 +21,7 @@ rule train_ldm:
         tokenizer=latent_tokenizer,
     shell:
         "pqgan train-ldm {params.job} --tokenizer {params.tokenizer} --data {input.data}"
-        " --out {output} &>> {log}"
+        " --out {output} &> {log}"
 
 
 rule ldms:

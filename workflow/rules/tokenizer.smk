@@ -18,7 +18,7 @@ rule train_tokenizer:
     params:
         job=which,
     shell:
-        "pqgan train-tokenizer {params.job} --data {input.data} --out {output} &>> {log}"
+        "pqgan train-tokenizer {params.job} --data {input.data} --out {output} &> {log}"
 
 
 rule evaluate_tokenizer:

@@ -6,7 +6,6 @@ pickling, hence the classes.
 """
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -130,26 +129,6 @@ class Renaming:
                 original(source, target)
 
         os.replace = replace
-
-
-@dataclass(frozen=True)
-class Deleting:
-    """In the middle of deleting the checkpoint of a step, or all of them: its state is gone, the rest is there."""
-
-    step: int
-    do: Action
-
-    def __call__(self, mark: Mark) -> None:
-        original = shutil.rmtree
-
-        def rmtree(path, *more, **options):
-            for file in Path(path).rglob(checkpoint.STATE):
-                if file.parent.name.endswith(f"step-{self.step:08d}"):
-                    file.unlink()
-                    self.do(mark)
-            original(path, *more, **options)
-
-        shutil.rmtree = rmtree
 
 
 @dataclass(frozen=True)
