@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from pqgan.cli import main
 from pqgan.plan import Plan
+from pqgan.storage.atomic import new_folder
 
 
 def test_plan_lists_every_result(smoke, params_path, capsys):
@@ -102,6 +104,23 @@ def test_a_full_disk_is_one_line_and_code_5(number, params_path, tmp_path, monke
     assert capsys.readouterr().err.splitlines() == [
         f"pqgan prepare-data: [Errno {number}] {os.strerror(number)}: 'file'; free space or raise the limit"
     ]
+
+
+def test_sigterm_leaves_nothing_half_made(params_path, tmp_path, monkeypatch):
+    def stopped(*_, out, **__):
+        with new_folder(out) as folder:
+            (folder / "half").touch()
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("pqgan.data.prepare.run", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["prepare-data", "train", "--params", str(params_path), "--out", str(tmp_path / "out")])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_line_starts_without_heavy_imports():
