@@ -139,6 +139,7 @@ def test_trainings_neither_read_nor_move_a_global_generator(tiny, prepared, tmp_
         given = {"tokenizer": folder / "tokenizer", "data": prepared, "run": folder / "run-ldm", "out": folder / "ldm"}
         train_ldm(tiny, plan.job("ldm", "pqgan-f8"), **given)
         assert global_state() == before
-        weights.append({file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.safetensors")})
+        results = [file for out in ("tokenizer", "ldm") for file in (folder / out).rglob("*.safetensors")]
+        weights.append({file.relative_to(folder): file.read_bytes() for file in results})
     assert len(weights[0]) == 4  # tokenizer, its discriminator, U-Net, class embedding
     assert weights[0] == weights[1]

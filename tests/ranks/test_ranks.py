@@ -38,7 +38,7 @@ def params(params_path, folder) -> dict[int, Path]:
     scale["ldm"]["latents"] = {"vae": {"method": "KL VAE", "tokenizer": KL}}
     scale["ldm"] |= {"steps": 4, "batch": 4, "resolution": 32, "log_every": 1, "class_dropout": 0.5}
     scale["ldm"]["unet"]["block_out_channels"] = [16, 32]
-    scale["upkeep"]["checkpoint_every"] = 2
+    scale["upkeep"] |= {"checkpoint_every": 2, "pictures_every": 2, "pictures": 2}
     files = {}
     for processes in (1, 2):
         scale["hardware"]["processes"] = processes
