@@ -19,7 +19,7 @@ TOKENIZER = "f8-d16-S4-K64"
 
 @pytest.fixture(scope="session")
 def faults_folder(tmp_path_factory) -> Path:
-    """A folder that all pytest processes of this session share."""
+    """A folder that all pytest processes of a run share."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "faults"
     folder.mkdir(exist_ok=True)
