@@ -5,7 +5,6 @@ saved, 143 any other command ended by SIGTERM, 1 anything unforeseen.
 """
 
 import argparse
-import errno
 import signal
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from pqgan.errors import DataError, PqganError, ResourceError, SettingsError
+from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.verbs import VERBS
@@ -181,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"pqgan {arguments.verb}: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in NO_ROOM:
             raise
         print(f"pqgan {arguments.verb}: {error}; free space or raise the limit", file=sys.stderr)
         return ResourceError.exit_code

@@ -1,5 +1,10 @@
 """Errors a user can act on; each carries the exit code of the command line."""
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of an OSError: the disk, the quota or the largest file allowed is full."""
+
 
 class PqganError(Exception):
     """What went wrong, where, what was expected and what to do, in one line."""

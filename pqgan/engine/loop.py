@@ -1,14 +1,13 @@
 """The only training loop: batch, step, guard, log, save, stop if asked."""
 
-import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pqgan.errors import ResourceError, Stopped
+from pqgan.errors import NO_ROOM, ResourceError, Stopped
 from pqgan.settings.scale import Upkeep
 
 from .guard import check_finite, gradient_norm
@@ -41,7 +40,7 @@ def fit(
     fabric: "Fabric",
     step: Step,
     state: TrainingState,
-    batches: Callable[[int], Iterable[tuple[int, Any]]],
+    batches: Callable[[int], Generator[tuple[int, Any], None, None]],
     *,
     run: RunFolder,
     upkeep: Upkeep,
@@ -56,7 +55,8 @@ def fit(
         fabric: launched; it has set up the state's modules and optimisers.
         step: the losses of a batch.
         state: as at step 0.
-        batches: number of the first step -> (number, batch) pairs from there on; a batch has `images` (B, ...).
+        batches: number of the first step -> (number, batch) pairs from there on; a batch has `images` (B, ...). Closed
+            however the training ends, so that no loader process outlives it.
         run: owned run folder.
         upkeep: how often to save and to show pictures.
         steps: total updates.
@@ -77,8 +77,9 @@ def fit(
         _clear_errors(),
         StopRequests() as stop,
         Progress(fabric, state, run, name=name, steps=steps, log_every=log_every, log=log) as progress,
+        closing(batches(state.step)) as supply,
     ):
-        for number, batch in batches(state.step):
+        for number, batch in supply:
             for update in step(number, batch):
                 _apply(fabric, state.optimisers[update.optimiser], update, number)
                 progress.add(update.losses)
@@ -107,7 +108,7 @@ def _clear_errors() -> Iterator[None]:
     except MemoryError:
         raise ResourceError(f"hardware.mem_mb: out of memory; {advice}") from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in NO_ROOM:
             raise
         raise ResourceError(
             f"log or TensorBoard files of the run cannot be written: {error.strerror}; "

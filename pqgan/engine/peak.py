@@ -4,6 +4,8 @@ import time
 
 import torch
 
+from .timing import rounds_to_tf32
+
 PUBLISHED = {
     # data sheets, dense, TFLOP/s: (bf16, TF32, fp32)
     "NVIDIA H200": (989.4, 494.7, 66.9),
@@ -25,8 +27,7 @@ def arithmetic(device: torch.device, precision: str) -> str:
     """
     if precision.startswith("bf16"):
         return "bf16"
-    # unless told not to, cuDNN's fp32 convolutions round their inputs to TF32
-    return "TF32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "fp32"
+    return "TF32" if rounds_to_tf32(device) else "fp32"
 
 
 def published(device: torch.device, kind: str) -> float | None:

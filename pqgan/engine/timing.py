@@ -52,11 +52,15 @@ class Stopwatch:
         self._marks.clear()
 
 
+def rounds_to_tf32(device: torch.device) -> bool:
+    """Whether fp32 convolutions round their inputs to TF32, as cuDNN's do unless told not to."""
+    return device.type == "cuda" and torch.backends.cudnn.allow_tf32
+
+
 def arithmetic(device: torch.device, dtype: torch.dtype = torch.float32) -> str:
-    """What networks of a type compute in: cuDNN's fp32 convolutions round their inputs to TF32 unless told not to."""
+    """What networks of a type compute in."""
     name = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
-    rounded = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
-    return f"{name} (convolutions in TF32)" if rounded else name
+    return f"{name} (convolutions in TF32)" if dtype == torch.float32 and rounds_to_tf32(device) else name
 
 
 def device_name(device: torch.device) -> str:
