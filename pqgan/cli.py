@@ -13,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
-from pqgan.plan import Plan
+from pqgan.plan import Job, Plan
 from pqgan.settings import load
+from pqgan.settings.evaluation import SearchCase
 from pqgan.verbs import VERBS
 
 
@@ -55,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
             )
         sub.set_defaults(command=_make, verb=name)
     _add_bench_train(benches, common)
+    _add_bench_matching(benches, common)
+    _add_codes(verbs)
     sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
     sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
@@ -89,6 +92,40 @@ def _add_bench_train(benches: "argparse._SubParsersAction", common: argparse.Arg
     sub.set_defaults(command=_bench_train, verb="bench train")
 
 
+def _add_bench_matching(benches: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    what = "measure what the quantiser adds to a reconstruction, and its search beside other libraries (Figure 5)"
+    sub = benches.add_parser("matching", parents=[common], help=what, description=what)
+    sub.add_argument("name", nargs="?", default="matching", help="matching, which is the default")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result (default: results/SCALE/...)")
+    sub.add_argument("--threads", type=_positive, metavar="N", help="instead of hardware.cpus")
+    sub.add_argument(
+        "--case", dest="cases", action="append", type=_case, metavar="d,S,K", help="search (default: the scale's)"
+    )
+    sub.add_argument("--positions", type=_positive, metavar="N", help="of a search (default: the scale's)")
+    yes_or_no = argparse.BooleanOptionalAction
+    sub.add_argument("--reconstructions", action=yes_or_no, default=True, help="whether whole networks are timed too")
+    sub.add_argument("--figure", action=yes_or_no, default=True, help="whether Figure 5 is drawn beside the numbers")
+    sub.set_defaults(command=_bench_matching, verb="bench matching")
+
+
+def _add_codes(verbs: "argparse._SubParsersAction") -> None:
+    what = "turn a folder of images into a code file with a trained tokenizer"
+    encode = verbs.add_parser("encode", help=what, description=what)
+    what = "turn a code file back into images with the tokenizer that made it"
+    decode = verbs.add_parser("decode", help=what, description=what)
+    for sub in (encode, decode):
+        sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
+    encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
+    encode.add_argument("--out", type=Path, required=True, metavar="FILE", help="code file to write (.pqc)")
+    encode.add_argument("--size", type=_positive, metavar="N", help="cut squares of N px (default: images as they are)")
+    decode.add_argument("--codes", type=Path, required=True, metavar="FILE", help="code file (.pqc)")
+    decode.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, of PNG files")
+    for sub in (encode, decode):
+        sub.add_argument("--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them)")
+        sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where (default: auto)")
+        sub.set_defaults(command=_codes)
+
+
 def _count(text: str, least: int = 0) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least}")
@@ -96,6 +133,16 @@ def _count(text: str, least: int = 0) -> int:
 
 
 _positive = partial(_count, least=1)
+
+
+def _case(text: str) -> SearchCase:
+    try:
+        d, S, K = map(int, text.split(","))
+        return SearchCase(d=d, S=S, K=K)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected d,S,K where S divides d and K is at least 2, for example 128,64,512"
+        ) from None
 
 
 def _load(arguments: argparse.Namespace) -> Plan:
@@ -111,13 +158,7 @@ def _make(arguments: argparse.Namespace) -> None:
     verb = VERBS[arguments.verb]
     plan = _load(arguments)
     job = plan.job(verb.chapter, arguments.name)
-    planned = Path(job.path)
-    # a job queued before an edit of params.yaml would otherwise write new settings' results to the old address
-    if arguments.out.parent == planned.parent and arguments.out != planned:
-        raise SettingsError(
-            f"--out: got {arguments.out}, but with {arguments.params} as it is now {job.name!r} belongs in {planned}; "
-            "plan the run again"
-        )
+    _check_address(arguments, job)
     inputs = {}
     for given in verb.inputs:
         name = given.rstrip("?=")
@@ -136,6 +177,25 @@ def _make(arguments: argparse.Namespace) -> None:
     _function(verb.run)(plan.settings, job, **inputs, out=arguments.out)
 
 
+def _check_address(arguments: argparse.Namespace, job: Job) -> None:
+    planned = Path(job.path)
+    # a job queued before an edit of params.yaml would otherwise write new settings' results to the old address
+    if arguments.out.parent == planned.parent and arguments.out != planned:
+        raise SettingsError(
+            f"--out: got {arguments.out}, but with {arguments.params} as it is now {job.name!r} belongs in {planned}; "
+            "plan the run again"
+        )
+
+
+def _bench_matching(arguments: argparse.Namespace) -> None:
+    given = {key: getattr(arguments, key) for key in ("threads", "positions", "cases", "reconstructions")}
+    plan = Plan(_function("pqgan.benches:changed")(load(arguments.params, arguments.scale), **given))
+    job = plan.job("matching", arguments.name)
+    arguments.out = arguments.out or Path(job.path)
+    _check_address(arguments, job)
+    _function("pqgan.benches:matching")(plan.settings, job, out=arguments.out, figure=arguments.figure)
+
+
 def _bench_train(arguments: argparse.Namespace) -> None:
     hardware = {key: getattr(arguments, key) for key in ("compile", "channels_last", "cpus", "workers")}
     _function("pqgan.tokenizer.bench:run")(
@@ -148,6 +208,15 @@ def _bench_train(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         hardware={key: value for key, value in hardware.items() if value is not None},
     )
+
+
+def _codes(arguments: argparse.Namespace) -> None:
+    given = {key: value for key, value in vars(arguments).items() if key not in ("verb", "command")}
+    for name in ("model", "images"):
+        if name in given and not given[name].is_dir():
+            expected = "a trained tokenizer's" if name == "model" else "one of images"
+            raise DataError(f"--{name}: {given[name]}: no such folder; expected {expected}")
+    _function(f"pqgan.tokenizer.folders:{arguments.verb}")(**given)
 
 
 def _render(arguments: argparse.Namespace) -> None:

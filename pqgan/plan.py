@@ -155,11 +155,14 @@ class Plan:
         scale = self.settings.scale
         section = scale.tokenizer
         for name, config in section.configs().items():
+            # only what is in use, so that what is off moves no address
+            upkeep = section.codebook.in_use() if config.kind == "pq" else {}
             spec = self._training_spec(
                 section.training,
                 version=section.version,
                 config=config.model_dump(mode="json"),
                 trunk=section.trunks[config.F].model_dump(mode="json"),
+                **({"codebook": upkeep} if upkeep else {}),
             )
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
             sets = {"val": scale.evaluation.data, **scale.evaluation.transfer}

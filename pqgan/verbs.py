@@ -81,7 +81,4 @@ VERBS = {
         ("backbone", "unet?", "tokenizer?"),
         "measure sampling speed and memory",
     ),
-    "bench matching": Verb(
-        "matching", "matching", "pqgan.evaluate.matching:run", (), "measure what the quantiser adds to a reconstruction"
-    ),
 }

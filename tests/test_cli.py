@@ -59,7 +59,7 @@ def test_an_address_of_other_settings_is_refused(params_path, capsys):
         ["train-tokenizer"],
         ["bench"],
         ["bench", "nonsense"],
-        ["bench", "matching"],
+        ["bench", "matching", "--threads", "0"],
         ["bench", "train", "--steps", "0"],
     ],
 )

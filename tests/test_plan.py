@@ -30,9 +30,16 @@ DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
     ("key", "value", "expected"),
     [
         ("scales.smoke.speed.repeats", 4, {"speed"}),
-        ("scales.smoke.matching.batch", 4, {"matching"}),
+        ("scales.smoke.matching.batches", [4], {"matching"}),
         ("scales.smoke.evaluation.showcase", 9, {"evaluate", "evaluate_finetuned"}),
         ("scales.smoke.overrides.metrics", {"psnr": "pooled"}, {"evaluate", "select"} | DOWNSTREAM_OF_SELECT),
+        (
+            "scales.smoke.tokenizer.codebook.revive_after",
+            100,
+            {"tokenizer", "evaluate", "select"} | DOWNSTREAM_OF_SELECT,
+        ),
+        ("scales.smoke.tokenizer.codebook", {}, set()),
+        ("scales.smoke.tokenizer.codebook", {"kmeans_vectors": 9, "kmeans_passes": 3}, set()),  # of no k-means
         ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
         ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
@@ -52,6 +59,14 @@ DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
 )
 def test_one_number_moves_what_depends_on_it_and_nothing_else(paths, changed_params, key, value, expected):
     assert chapters_moved(paths, moved_from(changed_params(key, value))) == expected
+
+
+def test_upkeep_of_codebooks_moves_the_tokenizers_that_have_codebooks_of_ours(paths, changed_params):
+    for value in ({"kmeans_images": 20}, {"kmeans_images": 20, "kmeans_passes": 3}, {"revive_after": 9}):
+        moved = moved_from(changed_params("scales.smoke.tokenizer.codebook", value))
+        kept = {name for (chapter, name), path in paths.items() if chapter == "tokenizer" and path in moved.values()}
+        assert kept == {"kl-f8-d4", "vqgan-f16-d32-K128"}
+        paths = {**paths, **moved}  # and each value to another address
 
 
 def test_a_run_folder_is_named_like_its_result_and_apart_from_it(smoke):

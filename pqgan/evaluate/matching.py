@@ -1,93 +1,67 @@
-"""What the quantiser adds to a reconstruction (Figure 5, appendix B, reading 24)."""
+"""What matching costs: added to a reconstruction, and beside other searches (Figure 5, appendix B, reading 24)."""
 
 from pathlib import Path
-from statistics import median
-
-import torch
-from torch import Tensor
 
 from pqgan.engine.launch import device
-from pqgan.engine.timing import Stopwatch, arithmetic, device_name
+from pqgan.engine.timing import device_name
 from pqgan.plan import Job
 from pqgan.provenance import provenance
-from pqgan.randomness import generator_at
-from pqgan.records import Measurement, Record, write_record
+from pqgan.quantise.matching import available
+from pqgan.records import Record, write_record
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder
-from pqgan.tokenizer.build import build
-from pqgan.tokenizer.model import PQModel
+from pqgan.settings.evaluation import SearchCase
+from pqgan.storage.atomic import new_folder, write_text
+
+from .matching_overhead import overheads
+from .matching_search import Searches
+from .matching_table import table
 
 
-@torch.inference_mode()
 def run(settings: Settings, job: Job, *, out: Path) -> None:
-    """Time seeded, untrained models with and without their quantiser; what they hold makes no difference to the time.
+    """Time reconstructions and searches on one device.
 
     Args:
         job: of chapter matching.
-        out: metrics.json.
+        out: metrics.json, and table.txt with the same numbers for people.
+
+    Raises:
+        ResourceError: the settings ask for an accelerator that this machine does not have.
     """
     bench = settings.scale.matching
     target = device(settings.scale.hardware)
-    shape = (bench.batch, 3, bench.resolution, bench.resolution)
-    images = torch.rand(shape, generator=generator_at(settings.scale.seed, 0, "matching images")).to(target) * 2 - 1
-    trunk = settings.scale.tokenizer.trunks[bench.F]
-    measurements = []
-    for config in bench.configs:
-        model = build(config, trunk, settings.reading, settings.scale.seed).to(target).eval()
-        seconds = _time(model, images, bench.repeats)
-        rows = _rows(seconds, f"{arithmetic(target)}, {device_name(target)}")
-        conditions = config.model_dump(include={"d", "S", "K"}) | bench.model_dump(include={"batch", "resolution"})
-        measurements += [Measurement(n=bench.repeats, conditions=conditions, **row) for row in rows]
+    measurements = overheads(settings, target)
+    searches = Searches(bench.search, target, settings.scale.seed)
+    left_out: dict[tuple[str, str], list[SearchCase]] = {}
+    quick = {}
+    for case in bench.search.cases:
+        searched = searches.measure(case)
+        measurements += searched.measurements
+        quick[case] = searched.quick
+        for reason in searched.left_out.items():
+            left_out.setdefault(reason, []).append(case)
+    origin = provenance(job)  # before the record of the peak starts anew
+    for case, ways in quick.items():
+        measurements += searches.memory(case, ways)
+    record = Record(
+        kind="matching",
+        name=job.name,
+        scale=settings.name,
+        subject={
+            "F": bench.F,
+            "resolution": bench.resolution,
+            "batches": list(bench.batches),
+            "positions": bench.search.positions,
+            "device": device_name(target),
+            "backend": available(target)[0],
+            "searches": len(bench.search.cases),
+            "left_out": [
+                {"way": way, "why": why, "cases": [case.model_dump() for case in cases]}
+                for (way, why), cases in left_out.items()
+            ],
+        },
+        measurements=measurements,
+        provenance=origin,
+    )
     with new_folder(out) as folder:
-        write_record(
-            folder,
-            Record(
-                kind="matching",
-                name=job.name,
-                scale=settings.name,
-                subject={
-                    "F": bench.F,
-                    "resolution": bench.resolution,
-                    "batch": bench.batch,
-                    "device": device_name(target),
-                },
-                measurements=measurements,
-                provenance=provenance(job),
-            ),
-        )
-
-
-def _time(model: PQModel, images: Tensor, repeats: int) -> dict[str, float]:
-    """Median seconds of a reconstruction with and without quantiser, and of the quantiser alone.
-
-    The three take turns, so that a machine that slows down slows all of them.
-    """
-    z_e = model.encode_continuous(images)
-    ways = {
-        "seconds_with": lambda: model.decode(model.encode_continuous(images)),
-        "seconds_without": lambda: model.decode(model.encode_continuous(images), force_not_quantize=True),
-        "matching_seconds": lambda: model.quantiser.encode(z_e),
-    }
-    stopwatches = {way: Stopwatch(images.device) for way in ways}
-    for repeat in range(1 + repeats):
-        for way, work in ways.items():
-            with stopwatches[way].lap():
-                work()
-            if repeat == 0:
-                stopwatches[way].clear()
-    return {way: median(stopwatch.laps()) for way, stopwatch in stopwatches.items()}
-
-
-def _rows(seconds: dict[str, float], where: str) -> list[dict]:
-    words = {
-        "seconds_with": "reconstruction of a batch",
-        "seconds_without": "reconstruction of a batch without the quantiser",
-        "matching_seconds": "nearest codes of a batch",
-    }
-    rows = [
-        {"metric": way, "value": value, "unit": "s", "protocol": f"{words[way]}, median, {where}"}
-        for way, value in seconds.items()
-    ]
-    added = (seconds["seconds_with"] - seconds["seconds_without"]) / seconds["seconds_without"]
-    protocol = f"(with - without) / without the quantiser, of medians, {where}"
-    return [*rows, {"metric": "overhead", "value": added, "protocol": protocol}]
+        write_record(folder, record)
+        write_text(folder / "table.txt", table(record) + "\n")

@@ -1,1 +1,1 @@
-"""Product quantisation: the layer, the search for the nearest code, the statistics of code usage."""
+"""Product quantisation: the layer, the search for the nearest code, code usage, codes on disk."""

@@ -5,14 +5,14 @@ codewords of its own codebook. S=1 is the vector quantisation of VQ-VAE and VQGA
 S codebooks of K words make K^S combinations, at the cost of storing S*K short words (section 3).
 """
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .matching import nearest_codes, search
+from .assign import assign, words
+from .matching import check_finite, search
 
 
 class Quantised(NamedTuple):
@@ -66,17 +66,10 @@ class ProductQuantiser(nn.Module):
 
         Latents that are not finite make a loss that is not.
         """
+        on_codebook, on_latents = (self.beta, 1.0) if self.beta_on == "codebook" else (1.0, self.beta)
         with torch.autocast(z_e.device.type, enabled=False):
-            z_e = z_e.float()
-            codes = self._codes(z_e, search)  # (B, S, h, w)
-            z_q = self.decode(codes)  # (B, d, h, w)
-            codebook_term = (z_q - z_e.detach()).square().mean()
-            commitment_term = (z_q.detach() - z_e).square().mean()
-            if self.beta_on == "codebook":
-                loss = self.beta * codebook_term + commitment_term
-            else:
-                loss = codebook_term + self.beta * commitment_term
-            return Quantised(z_e + (z_q - z_e).detach(), codes, loss)
+            codes, z_q, loss = assign(self._sub_vectors(z_e), self.codebooks.float(), on_codebook, on_latents)
+        return Quantised(z_q.reshape(z_e.shape), codes.unflatten(2, z_e.shape[2:]), loss)
 
     def encode(self, z_e: Tensor) -> Tensor:
         """Codes (B, S, h, w) int64 of latents (B, d, h, w).
@@ -84,19 +77,17 @@ class ProductQuantiser(nn.Module):
         Raises:
             ValueError: a latent is not finite.
         """
-        return self._codes(z_e, nearest_codes)
+        check_finite(z_e, "latents", "(image, channel, row, column)")
+        codes = search(self._sub_vectors(z_e.detach()), self.codebooks.detach())  # (B, S, h w)
+        return codes.unflatten(2, z_e.shape[2:])
 
-    def _codes(self, z_e: Tensor, find: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        B, _, h, w = z_e.shape
-        sub_vectors = rearrange(z_e.detach(), "B (S c) h w -> (B h w) S c", S=self.S)
-        codes = find(sub_vectors, self.codebooks.detach())  # (B h w, S)
-        return rearrange(codes, "(B h w) S -> B S h w", B=B, h=h, w=w)
+    def _sub_vectors(self, z_e: Tensor) -> Tensor:
+        """(B, S, d/S, h w), without a copy in either of PyTorch's memory formats."""
+        return z_e.unflatten(1, (self.S, -1)).flatten(3)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codewords (B, d, h, w) of codes (B, S, h, w)."""
-        subspace = torch.arange(self.S, device=codes.device)[:, None, None]
-        words = self.codebooks[subspace, codes.long()]  # (B, S, h, w, d/S)
-        return rearrange(words, "B S h w c -> B (S c) h w")
+        """Codewords (B, d, h, w) of codes (B, S, h, w) of any integer type."""
+        return rearrange(words(codes.long(), self.codebooks), "B S h w c -> B (S c) h w")
 
     def extra_repr(self) -> str:
         return f"d={self.d}, S={self.S}, K={self.K}"

@@ -8,40 +8,51 @@ import math
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
+
+from .matching import available
 
 Reading = Literal["mean_over_subspaces", "concatenated"]
 
 
 class Usage:
-    """Exact counts of every codeword over any number of batches.
+    """Exact counts of every codeword over any number of batches and processes.
 
     Args:
         S: subspaces.
         K: codewords per subspace, at least 2.
+        device: that the counts are kept on: the codes', so that counting waits for no copy.
 
     Attributes:
         counts: (S, K) int64.
     """
 
-    def __init__(self, S: int, K: int):
+    def __init__(self, S: int, K: int, device: torch.device | str = "cpu"):
         self.S, self.K = S, K
-        self.counts = torch.zeros(S, K, dtype=torch.int64)
+        self.counts = torch.zeros(S, K, dtype=torch.int64, device=device)
 
     def update(self, codes: Tensor) -> None:
-        """Count the codes (B, S, h, w) of a batch.
+        """Count the codes (B, S, h, w) of a batch, of any integer type.
 
         Raises:
             ValueError: another number of subspaces, or a code outside [0, K).
         """
         if codes.dim() != 4 or codes.shape[1] != self.S:
             raise ValueError(f"Usage: got codes {tuple(codes.shape)}; expected (B, {self.S}, h, w)")
-        codes = codes.long()
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.K:
-            raise ValueError(f"Usage: got codes from {codes.min()} to {codes.max()}; expected 0 to {self.K - 1}")
-        first = torch.arange(self.S, device=codes.device).view(1, -1, 1, 1) * self.K
-        flat = (codes + first).flatten()  # (B S h w), each subspace in its own range of K
-        self.counts += torch.bincount(flat, minlength=self.S * self.K).view(self.S, self.K).cpu()
+        if not codes.numel():
+            return
+        least, most = torch.stack(codes.aminmax()).tolist()
+        if least < 0 or most >= self.K:
+            raise ValueError(f"Usage: got codes from {least} to {most}; expected 0 to {self.K - 1}")
+        self.counts += histogram(codes.flatten(2), self.K).to(self.counts.device)
+
+    def over_processes(self) -> "Usage":
+        """The sum of what all processes of the default group counted; each of them has to ask. Alone, a copy."""
+        whole = Usage(self.S, self.K, self.counts.device)
+        whole.counts += self.counts
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(whole.counts)
+        return whole
 
     def entropies(self) -> Tensor:
         """Entropy (S,) float64 of every subspace, in nats; at most log K.
@@ -55,25 +66,55 @@ class Usage:
         # 0 log 0 = 0
         return torch.special.entr(self.counts.double() / totals).sum(dim=1)
 
+    def H_n_of_subspaces(self) -> Tensor:
+        """Normalised entropy (S,) float64 in [0, 1]."""
+        return self.entropies() / math.log(self.K)
+
+    def P_n_of_subspaces(self) -> Tensor:
+        """Normalised perplexity (S,) float64 in (0, 1]."""
+        return self.entropies().exp() / self.K
+
+    def dead_codes_of_subspaces(self) -> Tensor:
+        """Share (S,) float64 of codewords that were never used."""
+        return (self.counts == 0).double().mean(dim=1)
+
     def H_n(self, reading: Reading = "mean_over_subspaces") -> float:
         """Normalised entropy in [0, 1]; concatenated, even a collapsed model has log S of the possible log SK."""
-        mean = float(self.entropies().mean())
         if reading == "mean_over_subspaces":
-            return mean / math.log(self.K)
+            return float(self.H_n_of_subspaces().mean())
+        mean = float(self.entropies().mean())
         return (math.log(self.S) + mean) / (math.log(self.S) + math.log(self.K))
 
     def P_n(self, reading: Reading = "mean_over_subspaces") -> float:
         """Perplexity over the number of codewords, in (0, 1]."""
-        entropies = self.entropies()
         if reading == "mean_over_subspaces":
-            return float(entropies.exp().mean()) / self.K
+            return float(self.P_n_of_subspaces().mean())
         # exp(log S + mean H_s) / (S K)
-        return math.exp(float(entropies.mean())) / self.K
+        return math.exp(float(self.entropies().mean())) / self.K
 
     def H_n_min(self) -> float:
         """Normalised entropy of the subspace that uses its codebook least."""
-        return float(self.entropies().min()) / math.log(self.K)
+        return float(self.H_n_of_subspaces().min())
 
     def dead_codes(self) -> float:
         """Share of the S*K codewords that were never used."""
-        return float((self.counts == 0).double().mean())
+        return float(self.dead_codes_of_subspaces().mean())
+
+
+def histogram(codes: Tensor, K: int) -> Tensor:
+    """How often each codeword occurs.
+
+    Args:
+        codes: (B, S, P) of any integer type, in [0, K).
+        K: codewords per subspace.
+
+    Returns:
+        (S, K) int64 on the codes' device.
+    """
+    S = codes.shape[1]
+    if "triton" in available(codes.device):
+        from . import kernels
+
+        return kernels.histogram(codes.long(), K)
+    first = torch.arange(S, device=codes.device).mul_(K)[:, None]  # each subspace in its own range of K
+    return torch.bincount((codes.long() + first).flatten(), minlength=S * K).view(S, K)

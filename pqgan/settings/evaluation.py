@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Count, PositiveInt, Section
 from .tokenizer import PQConfig
@@ -61,16 +61,46 @@ class EvaluationSection(Section):
     features: Features
 
 
+class SearchCase(Section):
+    """A search for the nearest codewords by itself."""
+
+    d: PositiveInt
+    """Channels."""
+    S: PositiveInt
+    """Subspaces; divides d."""
+    K: Annotated[int, Field(ge=2, strict=True)]
+    """Codewords per subspace."""
+
+    @model_validator(mode="after")
+    def _subspaces_divide(self) -> "SearchCase":
+        if self.d % self.S:
+            raise ValueError(f"S={self.S} does not divide d={self.d}; allowed: a divisor of d")
+        return self
+
+
+class SearchBench(Section):
+    """The search of every backend beside that of other libraries, on random latents and codewords."""
+
+    positions: PositiveInt
+    """Latent vectors of a search."""
+    repeats: PositiveInt
+    """Timed searches of each way; the median is reported."""
+    cases: tuple[SearchCase, ...]
+
+
 class MatchingBench(Section):
-    """Figure 5: what the quantiser adds to a reconstruction (reading 24)."""
+    """Figure 5: what the quantiser adds to a reconstruction (reading 24), and its search beside others."""
 
     version: PositiveInt
     F: Literal[8, 16, 32]
     resolution: PositiveInt
-    batch: PositiveInt
+    batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    precision: Literal["32-true", "bf16-mixed"]
+    """Of encoder and decoder; the quantiser computes in fp32."""
     repeats: PositiveInt
-    """Timed pairs of a reconstruction with and without quantiser; the median is reported."""
+    """Timed reconstructions, each with and without quantiser in turns; the median is reported."""
     configs: tuple[PQConfig, ...]
+    search: SearchBench
 
 
 class SpeedBench(Section):

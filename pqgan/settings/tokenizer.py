@@ -35,6 +35,10 @@ class PQConfig(Section):
     def name(self) -> str:
         return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
 
+    def images_for_codebooks(self, resolution: int) -> int:
+        """Least number of images (side in pixels) that have a sub-vector for each of K codewords."""
+        return -(-self.K // max(1, resolution // self.F) ** 2)
+
 
 class KLConfig(Section):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
@@ -135,6 +139,27 @@ class Training(Section):
     """Steps between two lines of train.jsonl."""
 
 
+class Codebook(Section):
+    """What the trainings of product-quantised tokenizers do with codebooks beside gradient steps.
+
+    The paper has none of it: what is null is off. Fine-tuning, which starts from trained codebooks, does without.
+    """
+
+    kmeans_images: PositiveInt | None = None
+    """First training images; k-means over their sub-vectors is where codebooks start. null: as codebook_init says."""
+    kmeans_vectors: PositiveInt = 64
+    """Sub-vectors a codeword that k-means sees at most, the same number of every image, rounded up."""
+    kmeans_passes: PositiveInt = 25
+    """Passes of k-means over these sub-vectors, at most."""
+    revive_after: PositiveInt | None = None
+    """Updates without being chosen after which a codeword gives way to a sub-vector of the batch; null: never."""
+
+    def in_use(self) -> dict[str, int]:
+        """The values that a training depends on: empty where all is off."""
+        unused = {name for name in type(self).model_fields if name.startswith("kmeans") and not self.kmeans_images}
+        return self.model_dump(mode="json", exclude=unused, exclude_none=True)
+
+
 class Selection(Section):
     """Which tokenizer of each factor goes on to fine-tuning and generation."""
 
@@ -154,6 +179,7 @@ class TokenizerSection(Section):
     trunks: dict[Factor, Trunk]
     discriminator: Discriminator
     training: Training
+    codebook: Codebook = Codebook()
     grid: Grid | None = None
     sweep: tuple[PQConfig, ...]
     """Configurations besides the grid's."""
@@ -170,6 +196,18 @@ class TokenizerSection(Section):
         for config in self.configs().values():
             if config.F not in self.trunks:
                 raise ValueError(f"{config.name} has no trunk; allowed F: {', '.join(map(str, self.trunks))}")
+        return self
+
+    @model_validator(mode="after")
+    def _images_suffice(self) -> "TokenizerSection":
+        images, side = self.codebook.kmeans_images, self.training.resolution
+        least = {c.name: c.images_for_codebooks(side) for c in self.configs().values() if isinstance(c, PQConfig)}
+        if images and least and images < max(least.values()):
+            name = max(least, key=least.get)
+            raise ValueError(
+                f"codebook.kmeans_images is {images}: at {side} x {side} pixels these give a subspace fewer vectors "
+                f"than {name} has codewords; allowed: {least[name]} or more, or null"
+            )
         return self
 
     def configs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:

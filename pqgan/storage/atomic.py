@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from pqgan.errors import ResourceError
 
@@ -28,27 +29,40 @@ def _sync(folder: Path) -> None:
         _sync_folder(Path(place))
 
 
-def write_bytes(path: Path | str, content: bytes) -> None:
-    """Write a file beside its target, then rename it over the target."""
+@contextmanager
+def new_file(path: Path | str) -> Iterator[IO[bytes]]:
+    """A file to write; it takes its name, replacing an older one, only if the block ends without an error.
+
+    Raises:
+        ResourceError: disk full, folder not writable; any OSError of the block counts as one of writing.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # beside the target, because a rename from another file system is a copy that can be cut short
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # beside the target, because a rename from another file system is a copy that can be cut short
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise ResourceError(
                 f"{path}: cannot be written: {error.strerror}; free space or change the folder"
             ) from None
         raise
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file beside its target, then rename it over the target."""
+    with new_file(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path | str, content: str) -> None:

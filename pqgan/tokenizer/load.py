@@ -46,6 +46,10 @@ class Tokenizer:
         """Codes (B, S, h, w) int64, or None where the latents are continuous."""
         return None
 
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """Images (B, 3, H, W) of codes (B, S, h, w)."""
+        raise NotImplementedError(f"latents of kind {self.kind} are continuous: they have no codes")
+
     def round_trip(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Images (B, 3, H, W) in [-1, 1] encoded and decoded once, and the codes in between."""
         return self.decode(self.encode(images)).clamp(-1, 1), None
@@ -76,10 +80,13 @@ class PQTokenizer(Tokenizer):
     def codes(self, images):
         return self.model.encode_to_codes(images)
 
+    def decode_codes(self, codes):
+        return self.model.decode_from_codes(codes)
+
     def round_trip(self, images):
         codes = self.codes(images)
         # decode() would quantise what is quantised already
-        return self.model.decode_from_codes(codes).clamp(-1, 1), codes
+        return self.decode_codes(codes).clamp(-1, 1), codes
 
     def _codebook(self):
         return {"S": self.model.config.S, "K": self.model.config.K}
@@ -111,6 +118,11 @@ class VQGANTokenizer(Tokenizer):
     def codes(self, images):
         return self._quantise(images)[1]
 
+    def decode_codes(self, codes):
+        B, _, h, w = codes.shape
+        z_q = self.model.quantize.get_codebook_entry(codes.flatten(), (B, h, w, self.channels))  # (B, d, h, w)
+        return self.model.decode(z_q, force_not_quantize=True).sample
+
     def round_trip(self, images):
         z_q, codes = self._quantise(images)
         return self.model.decode(z_q, force_not_quantize=True).sample.clamp(-1, 1), codes
@@ -134,7 +146,7 @@ def load_model(folder: Path | str):
     """The diffusers model of a trained folder, by the class its config.json names.
 
     Raises:
-        DataError: no config.json there, or a class that is no tokenizer.
+        DataError: no config.json there, a class that is no tokenizer, or not exactly its weights.
     """
     path = Path(folder) / "config.json"
     try:
@@ -151,7 +163,15 @@ def load_model(folder: Path | str):
         cls = getattr(diffusers, name)
     else:
         raise DataError(f"{path}: _class_name is {name!r}; expected PQModel, AutoencoderKL or VQModel")
-    return cls.from_pretrained(folder, use_safetensors=True, low_cpu_mem_usage=False)
+    options = {"use_safetensors": True, "low_cpu_mem_usage": False, "output_loading_info": True}
+    try:
+        model, info = cls.from_pretrained(folder, **options)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"{folder}: cannot be loaded as {name}: {' '.join(str(error).split())[:300]}") from None
+    # left to itself, the library fills what is missing with random numbers
+    if wrong := [f"{kind.replace('_', ' ')} {', '.join(map(str, keys))[:200]}" for kind, keys in info.items() if keys]:
+        raise DataError(f"{folder}: not the weights of this {name}: {'; '.join(wrong)}")
+    return model
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

@@ -8,10 +8,11 @@ from torch import nn
 from pqgan.engine.launch import lay_out, set_up
 from pqgan.engine.state import TrainingState
 from pqgan.randomness import seeded
-from pqgan.settings import Settings
+from pqgan.settings import PQConfig, Settings
 from pqgan.settings.evaluation import Features
 from pqgan.settings.tokenizer import Training
 
+from .codebooks import Revival
 from .discriminator import PatchGAN
 from .perceptual import Perceptual
 from .step import Generator, TokenizerStep
@@ -65,6 +66,9 @@ def assemble(
         wrapped[name], optimisers[name] = set_up(fabric, hardware, network, optimiser)
     perceptual = Perceptual(features, features.perceptual).to(fabric.device)
     lay_out(hardware, perceptual)
+    revive_after, revival = settings.scale.tokenizer.codebook.revive_after, None
+    if revive_after and isinstance(config, PQConfig):
+        revival = Revival(fabric, model.quantiser, optimisers["generator"], revive_after, settings.scale.seed)
     step = TokenizerStep(
         fabric,
         wrapped["generator"],
@@ -74,5 +78,6 @@ def assemble(
         discriminator_weight=settings.reading.training.discriminator_weight,
         discriminator_start=discriminator_start,
         seed=settings.scale.seed,
+        revival=revival,
     )
-    return step, TrainingState(networks, optimisers)
+    return step, TrainingState(networks | ({"idle_codes": revival.idle} if revival else {}), optimisers)

@@ -17,6 +17,8 @@ from .losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from .codebooks import Revival
+
 
 class Generator(nn.Module):
     """A tokenizer of any kind as (reconstruction, regulariser): what the step trains."""
@@ -106,6 +108,7 @@ class TokenizerStep:
         discriminator_weight: factor on the adaptive weight.
         discriminator_start: first update, counted from 1, at which the discriminator plays.
         seed: of the run.
+        revival: of codewords that nobody chooses; None where they may stay.
     """
 
     def __init__(
@@ -119,16 +122,24 @@ class TokenizerStep:
         discriminator_weight: float,
         discriminator_start: int,
         seed: int,
+        revival: "Revival | None" = None,
     ):
         self.fabric, self.draws = fabric, Draws(fabric, seed)
         self.generator, self.discriminator = generator, discriminator
         self.perceptual, self.perceptual_weight = perceptual, perceptual_weight
         self.discriminator_weight, self.discriminator_start = discriminator_weight, discriminator_start
+        self.revival = revival
 
     def __call__(self, number: int, batch: Batch) -> Iterator[Update]:
         adversarial = number + 1 >= self.discriminator_start
         sample, regulariser, entering = self._reconstruct(number, batch.images)
-        yield self._generator_update(batch.images, sample, regulariser, entering, adversarial)
+        update = self._generator_update(batch.images, sample, regulariser, entering, adversarial)
+        if self.revival:
+            dead = self.revival.count()
+            yield update._replace(losses={**update.losses, "revived": dead.sum()})
+            self.revival.replace(dead, number)
+        else:
+            yield update
         if adversarial:
             yield self._discriminator_update(batch.images, sample.detach())
 

@@ -1,6 +1,6 @@
 """Training a tokenizer of the sweep, and fine-tuning a selected one at a higher resolution."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import torch
@@ -14,10 +14,11 @@ from pqgan.engine.loop import fit
 from pqgan.engine.publish import publish
 from pqgan.engine.run_folder import open_run
 from pqgan.plan import Job
-from pqgan.settings import Settings
+from pqgan.settings import PQConfig, Settings
 from pqgan.settings.tokenizer import Training
 
 from .build import build
+from .codebooks import start_from_kmeans
 from .discriminator import PatchGAN
 from .load import load_model, wrap
 from .networks import assemble, new_discriminator
@@ -90,19 +91,24 @@ def _train(
         discriminator_start=start,
     )
 
-    def batches(first: int) -> Iterator[tuple[int, Batch]]:
+    def supply(wanted: range, rank: int = 0, world: int = 1) -> Generator[tuple[int, Batch], None, None]:
         return training_batches(
             prepared,
             batch=batch,
             resolution=training.resolution,
-            steps=range(first, steps),
+            steps=wanted,
             seed=scale.seed,
             geometry=reading.data.geometry,
             workers=scale.hardware.workers,
-            rank=fabric.global_rank,
-            world=fabric.world_size,
+            rank=rank,
+            world=world,
             device=fabric.device,
         )
+
+    def batches(first: int) -> Generator[tuple[int, Batch], None, None]:
+        if first == 0 and isinstance(config, PQConfig) and scale.tokenizer.codebook.kmeans_images:
+            start_from_kmeans(fabric, settings, config, model, len(prepared), supply)
+        return supply(range(first, steps), fabric.global_rank, fabric.world_size)
 
     def write(result: Path) -> None:
         model.register_to_config(scaling_factor=_scaling_factor(settings, model, prepared, training, fabric.device))

@@ -54,6 +54,9 @@ def test_subspaces_differ_and_the_minimum_names_the_worst():
     assert usage.P_n() == pytest.approx((1 / 4 + 4 / 4) / 2)
     assert usage.H_n_min() == 0
     assert usage.dead_codes() == pytest.approx(3 / 8)
+    assert usage.H_n_of_subspaces().tolist() == pytest.approx([0, 1])
+    assert usage.P_n_of_subspaces().tolist() == pytest.approx([1 / 4, 1])
+    assert usage.dead_codes_of_subspaces().tolist() == [3 / 4, 0]
     # one histogram of 8 codewords: 1/2 once and 1/8 four times
     entropy = 0.5 * math.log(2) + 4 * 0.125 * math.log(8)
     assert usage.H_n("concatenated") == pytest.approx(entropy / math.log(8))
@@ -69,6 +72,32 @@ def test_counts_are_exact_over_batches():
     assert torch.equal(whole.counts, parts.counts)
     for subspace in range(3):
         assert whole.counts[subspace].tolist() == [int((codes[:, subspace] == k).sum()) for k in range(8)]
+
+
+def _count_a_part(rank, folder, codes):
+    torch.set_num_threads(1)  # a forked process has none of its parent's other threads
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    usage = used(3, 8, codes[rank::2])
+    whole = usage.over_processes()
+    torch.save((usage.counts, whole.counts), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_counts_are_exact_over_processes(tmp_path):
+    # of different sizes: 3 and 2 images
+    codes = torch.randint(0, 8, (5, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+    torch.multiprocessing.start_processes(_count_a_part, (str(tmp_path), codes), nprocs=2, start_method="fork")
+    parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    expected = used(3, 8, codes).counts
+    for _, whole in parts:
+        assert torch.equal(whole, expected)
+    # what a process counted by itself stays its own
+    assert torch.equal(parts[0][0] + parts[1][0], expected)
+
+
+def test_alone_the_counts_over_processes_are_ones_own():
+    usage = used(2, 4, torch.randint(0, 4, (2, 2, 3, 3)))
+    assert torch.equal(usage.over_processes().counts, usage.counts)
 
 
 def test_bad_codes_are_refused():

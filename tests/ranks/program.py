@@ -10,6 +10,7 @@ import torch
 from pqgan import cli
 from pqgan.engine import loop
 from pqgan.tokenizer.perceptual import Perceptual
+from pqgan.tokenizer.step import TokenizerStep
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))
 NUMBER = 3
@@ -29,6 +30,20 @@ def record_gradients(file: Path) -> None:
         return original(parameters)
 
     loop.gradient_norm = watched
+
+
+def record_codebooks(file: Path) -> None:
+    """Keep the codebooks that each process starts from, and has after every step."""
+    original, seen = TokenizerStep.__call__, []
+
+    def watched(step, number, batch):
+        codebooks = step.generator.module.model.quantiser.codebooks
+        seen.extend([] if seen else [codebooks.detach().clone()])
+        yield from original(step, number, batch)
+        seen.append(codebooks.detach().clone())
+        torch.save(seen, file.with_name(f"{file.name}-{RANK}"))
+
+    TokenizerStep.__call__ = watched
 
 
 def disturb(file: Path, what: str) -> None:
@@ -51,6 +66,8 @@ def disturb(file: Path, what: str) -> None:
 what, file, *command = sys.argv[1:]
 if what == "record":
     record_gradients(Path(file))
+elif what == "codebooks":
+    record_codebooks(Path(file))
 else:
     disturb(Path(file), what)
 sys.exit(cli.main(command))

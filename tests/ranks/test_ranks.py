@@ -1,5 +1,6 @@
 """Two processes over gloo: what one process does with the whole batch, and nothing written twice."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -24,8 +25,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def params(params_path, folder) -> dict[int, Path]:
-    """Tiny settings, by number of processes."""
+def params(params_path, folder) -> dict[int | str, Path]:
+    """Tiny settings, by number of processes; as text where codebooks start from k-means and codewords are revived."""
     raw = yaml.safe_load(params_path.read_text())
     scale = raw["scales"]["smoke"]
     scale["overrides"]["training"] |= {"discriminator_start": 1, "total_batch": 4}
@@ -44,6 +45,10 @@ def params(params_path, folder) -> dict[int, Path]:
         scale["hardware"]["processes"] = processes
         files[processes] = folder / f"params-{processes}.yaml"
         files[processes].write_text(yaml.safe_dump(raw, sort_keys=False))
+        raw_upkeep = copy.deepcopy(raw)
+        raw_upkeep["scales"]["smoke"]["tokenizer"]["codebook"] = {"kmeans_images": 6, "revive_after": 1}
+        files[str(processes)] = folder / f"params-{processes}-upkeep.yaml"
+        files[str(processes)].write_text(yaml.safe_dump(raw_upkeep, sort_keys=False))
     return files
 
 
@@ -60,7 +65,7 @@ def data(params, folder) -> Path:
 def trained(params, data, folder):
     """Run a training command in so many processes; its result folder, run folder and recorded gradients."""
 
-    def run(verb: str, name: str, processes: int, what: str = "record", again: str = "", **inputs: Path):
+    def run(verb: str, name: str, processes: int | str, what: str = "record", again: str = "", **inputs: Path):
         label = again or f"{name}-{processes}-{what}"
         out, runs, file = folder / f"{label}-out", folder / f"{label}-run", folder / f"{label}-file"
         options = [f"--{key}={value}" for key, value in {"data": data, **inputs}.items()]
@@ -117,6 +122,23 @@ def test_a_tokenizer_on_two_ranks_is_one_rank_at_twice_the_batch(trained, name):
     weights = [load_file(out / "discriminator.safetensors") for _, out, *_ in (one, two)]
     # running statistics pool both halves of the batch
     torch.testing.assert_close(weights[0]["3.running_var"], weights[1]["3.running_var"], rtol=1e-3, atol=1e-6)
+
+
+def test_codebooks_of_two_ranks_start_the_same_and_revive_the_same_words(trained):
+    one, two = (trained("train-tokenizer", PQ, processes, "codebooks") for processes in ("1", "2"))
+    for done, *_ in (one, two):
+        assert done.returncode == 0, done.stderr
+    alone, first, second = (
+        torch.load(file.with_name(f"{file.name}-{rank}")) for *_, file, rank in ((*one, 0), (*two, 0), (*two, 1))
+    )
+    assert len(alone) == len(first) == STEPS + 1
+    for left, right in zip(first, second, strict=True):
+        assert torch.equal(left, right)
+    for left, right in zip(alone, first, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-5)
+    revived = [line["revived"] for line in log(one[1])]
+    assert revived == [line["revived"] for line in log(two[1])]
+    assert sum(revived) > 0
 
 
 def test_a_latent_diffusion_model_on_two_ranks_is_one_rank_at_twice_the_batch(trained):

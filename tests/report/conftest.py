@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import json
 import math
 from pathlib import Path
@@ -182,20 +183,36 @@ class Synthetic:
     def _matching(self, job: Job, folder: Path) -> None:
         bench = self.settings.scale.matching
         rows = []
-        for config in bench.configs:
-            conditions = {"d": config.d, "S": config.S, "K": config.K, "batch": bench.batch, "resolution": 64}
-            without, own = 0.081, 0.004 + 0.0011 * config.S + 0.0001 * config.d
-            values = {
-                "seconds_with": without + own,
-                "seconds_without": without,
-                "matching_seconds": own,
-                "overhead": own / without,
-            }
-            rows += [
-                Measurement(metric=metric, value=value, n=bench.repeats, protocol="median", conditions=conditions)
-                for metric, value in values.items()
-            ]
-        subject = {"F": bench.F, "resolution": bench.resolution, "batch": bench.batch, "device": "CPU, 1 thread"}
+
+        def add(metric: str, value: float, n: int, conditions: dict, **way: str) -> None:
+            rows.append(Measurement(metric=metric, value=value, n=n, protocol="median", conditions=conditions | way))
+
+        for config, batch in itertools.product(bench.configs, bench.batches):
+            conditions = {"d": config.d, "S": config.S, "K": config.K, "batch": batch, "resolution": 64}
+            without = 0.081
+            add("seconds_without", without, bench.repeats, conditions)
+            for way, own in {"pqgan": 0.001, "full distances": 0.004 + 0.0011 * config.S + 0.0001 * config.d}.items():
+                add("seconds_with", without + own, bench.repeats, conditions, way=way)
+                add("overhead", own / without, bench.repeats, conditions, way=way)
+                add("quantiser_seconds", own, bench.repeats, conditions, way=way)
+        for case in bench.search.cases:
+            conditions = case.model_dump() | {"positions": bench.search.positions}
+            seconds = 1e-9 * bench.search.positions * case.K * case.d
+            for way, factor in {"compiled": 1, "torch": 7, "full distances": 30, "faiss ProductQuantizer": 3}.items():
+                add("matching_seconds", factor * seconds, bench.search.repeats, conditions, way=way)
+                add("wrong_codes", 0.0002 * (factor == 30), 1000 * case.S, conditions, way=way)
+                add("matching_memory", 1e6 * factor, 1, conditions, way=way)
+        absent = {"way": "triton", "why": "needs a GPU", "cases": [case.model_dump() for case in bench.search.cases]}
+        subject = {
+            "F": bench.F,
+            "resolution": bench.resolution,
+            "batches": list(bench.batches),
+            "positions": bench.search.positions,
+            "device": "CPU, 1 thread",
+            "backend": "compiled",
+            "searches": len(bench.search.cases),
+            "left_out": [absent, absent | {"way": "faiss IndexFlatL2", "why": "S = 1", "cases": absent["cases"][:1]}],
+        }
         self.record(job, "matching", subject, rows)
 
     def _generation(self, job: Job, folder: Path) -> None:

@@ -13,11 +13,13 @@ import pytest
 from PIL import Image
 
 from pqgan.errors import DataError, SettingsError
+from pqgan.records import read_record
 from pqgan.report import contents, render
+from pqgan.report.figures import matching
 from pqgan.report.figures.grid import image_grid, mosaic, show
 from pqgan.report.figures.scatter import Point, Scale
 from pqgan.report.figures.showcase import detailed_window
-from pqgan.report.figures.style import style
+from pqgan.report.figures.style import files, style
 
 FIGURES = [item for item in contents.ITEMS if item.startswith("figure")]
 
@@ -69,6 +71,44 @@ def test_provenance_names_every_result(figures, synthetic):
     for item in FIGURES:
         paths = [job["path"] for job in figures[item]["provenance"]]
         assert paths == [job.path for job in contents.inputs(synthetic.plan, item)]
+
+
+def test_figure5_names_what_was_left_out_and_how_exact_the_searches_were(figures, smoke):
+    caption = figures["figure5"]["caption"]
+    first = smoke.scale.matching.search.cases[0]
+    assert f"faiss IndexFlatL2 in ({first.d}, {first.S}, {first.K}) (S = 1)" in caption
+    assert "triton (needs a GPU)" in caption
+    assert "at most: 0 with it and 2×10⁻⁴ with others" in caption
+    assert "compiled is the backend" in caption
+    assert figures["figure5"]["alt"].startswith(
+        "Scatter plots against S; the overhead is 1.23 to 1.23 percent with our"
+    )
+
+
+@pytest.mark.parametrize("kept", [{"matching_seconds", "wrong_codes"}, {"overhead", "seconds_with", "seconds_without"}])
+def test_figure5_of_searches_or_of_reconstructions_alone(kept, smoke, synthetic):
+    record = read_record(synthetic.folder(synthetic.plan.job("matching", "matching")))
+    rows = [item for item in record.measurements if item.metric in kept]
+    with style():
+        picture = matching.draw(smoke, record.model_copy(update={"measurements": rows}))
+    titles = {axes.get_title(loc="left") for axes in picture.figure.axes} - {""}
+    batch = smoke.scale.matching.batches[-1]
+    alone = (
+        {"Search alone"}
+        if "matching_seconds" in kept
+        else {f"Overhead, batch {batch}", f"Reconstruction, batch {batch}"}
+    )
+    assert titles == alone
+    assert set(files(picture)) == {"pdf", "png"}
+
+
+def test_figure5_has_a_panel_of_overhead_for_each_batch_size(smoke, synthetic):
+    record = read_record(synthetic.folder(synthetic.plan.job("matching", "matching")))
+    more = [item.model_copy(update={"conditions": item.conditions | {"batch": 2}}) for item in record.measurements[:14]]
+    with style():
+        picture = matching.draw(smoke, record.model_copy(update={"measurements": [*record.measurements, *more]}))
+    titles = [axes.get_title(loc="left") for axes in picture.figure.axes]
+    assert titles[:3] == ["Overhead, batch 2", "Overhead, batch 8", "Reconstruction, batch 8"]
 
 
 RENDER = """

@@ -15,13 +15,21 @@ def make_step(smoke):
     """Assemble the step of a configuration as training does; its networks start from the same weights every time."""
 
     def make(
-        name: str, *, start: int = 1, precision: str = "32-true", normalisation: str = "minus_one_one", **hardware
+        name: str,
+        *,
+        start: int = 1,
+        precision: str = "32-true",
+        normalisation: str = "minus_one_one",
+        revive_after: int | None = None,
+        **hardware,
     ):
-        section = smoke.scale.tokenizer
+        codebook = smoke.scale.tokenizer.codebook.model_copy(update={"revive_after": revive_after})
+        section = smoke.scale.tokenizer.model_copy(update={"codebook": codebook})
         config = section.configs()[name]
         data = smoke.reading.data.model_copy(update={"normalisation": normalisation})
         reading = smoke.reading.model_copy(update={"data": data})
-        scale = smoke.scale.model_copy(update={"hardware": smoke.scale.hardware.model_copy(update=hardware)})
+        hardware = smoke.scale.hardware.model_copy(update=hardware)
+        scale = smoke.scale.model_copy(update={"hardware": hardware, "tokenizer": section})
         settings = smoke.model_copy(update={"reading": reading, "scale": scale})
         fabric = make_fabric(scale.hardware, precision)
         step, state = assemble(

@@ -12,6 +12,7 @@ KINDS = [PQ, *(pytest.param(name, marks=pytest.mark.thorough) for name in ("kl-f
 @pytest.fixture(autouse=True)
 def fresh():
     torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()  # which a reset leaves as they are
     yield
     torch.compiler.reset()
 

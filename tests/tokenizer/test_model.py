@@ -112,3 +112,15 @@ def test_stable_diffusion_pipeline_takes_it_as_vae(model, smoke, tmp_path):
     image = pipeline("a photo of a cat", height=96, width=64, num_inference_steps=2, output_type="pil").images[0]
     assert image.size == (64, 96)
     assert pipeline.vae_scale_factor == model.factor
+
+
+def test_a_compiler_takes_the_autoencoder_whole(model, images):
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")  # an error at the first graph break
+    found = []
+    for network in (model, compiled):
+        output = network(images)
+        loss = output.sample.square().mean() + output.loss
+        found.append((*output.values(), *torch.autograd.grad(loss, list(model.parameters()))))
+    for eager, graph in zip(*found, strict=True):
+        torch.testing.assert_close(graph, eager)

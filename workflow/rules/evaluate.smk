@@ -64,7 +64,7 @@ rule bench_matching:
     params:
         job=which,
     shell:
-        "pqgan bench matching {params.job} --out {output} &> {log}"
+        "pqgan bench matching {params.job} --no-figure --out {output} &> {log}"
 
 
 rule evaluated:

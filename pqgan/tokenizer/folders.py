@@ -1,0 +1,224 @@
+"""`pqgan encode` and `pqgan decode`: a folder of images as one code file, and back."""
+
+import os
+import sys
+import time
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from pqgan.data.files import image_files
+from pqgan.data.names import first_of, shown
+from pqgan.data.pixels import MAX_PIXELS
+from pqgan.engine.timing import device_name
+from pqgan.errors import DataError, ResourceError, SettingsError
+from pqgan.quantise.code_format import MAGIC, Entry, Header, name_flaw
+from pqgan.quantise.codes import CodeFile, new_code_file
+from pqgan.quantise.packing import bits_of
+from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import sha256
+
+from .load import Tokenizer, load_tokenizer
+from .pictures import batches, decoded, encoded, padded, pictures, windows
+
+LINE_EVERY = 10
+"""Seconds between two lines where no terminal is attached."""
+
+
+class _Progress:
+    """A bar where a terminal is attached, and a line now and then where not.
+
+    Args:
+        name: of what is done.
+        total: images.
+    """
+
+    def __init__(self, name: str, total: int):
+        self.name, self.total, self.done = name, total, 0
+        self._bar = tqdm(total=total, desc=name, unit="image", disable=not sys.stderr.isatty())
+        self._start = self._line = self._now = time.perf_counter()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def add(self, images: int) -> None:
+        """So many more are done."""
+        self.done += images
+        self._bar.update(images)
+        self._now = time.perf_counter()
+        if self._bar.disable and self._now - self._line >= LINE_EVERY and self.done < self.total:
+            left = tqdm.format_interval((self.total - self.done) / self.speed)
+            print(f"{self.name} {self.done}/{self.total} images, {self.speed:.1f} images/s, {left} left", flush=True)
+            self._line = self._now
+
+    @property
+    def speed(self) -> float:
+        """Images a second, to the last of them."""
+        return self.done / (self._now - self._start)
+
+
+@torch.inference_mode()
+def encode(
+    *, model: Path, images: Path, out: Path, batch: int | None = None, size: int | None = None, device: str = "auto"
+) -> None:
+    """Write the codes of every image below a folder.
+
+    Args:
+        model: folder of a trained tokenizer.
+        images: folder.
+        out: code file, which replaces an older one.
+        batch: images of one size that are encoded together; as many as make a megapixel where None.
+        size: of a square from the centre of each image, its shortest side brought there; where None, images keep their
+            sizes, and what they lack to multiples of F is mirrored.
+        device: cpu, cuda, or auto for CUDA where there is one.
+
+    Raises:
+        SettingsError: out is there and no code file.
+        DataError: no tokenizer, or one without codes; no images, or some that cannot be read, all of which it names.
+        NumericalError: latents that are not finite.
+        ResourceError: no such device, or too little memory or disk.
+    """
+    _check_replaceable(out)
+    names, others = image_files(images)
+    if odd := [f"{shown(name)} ({flaw})" for name in names if (flaw := name_flaw(name))]:
+        raise DataError(f"{images}: {len(odd)} images that a code file cannot hold; rename them: {first_of(odd)}")
+    tokenizer, header, target = _open(model, device)
+    unreadable: list[str] = []
+    with new_code_file(out, header) as writer, _Progress("encode", len(names)) as progress:
+        for window in windows(pictures(images, names, size, unreadable), batch):
+            whole = [padded(image.pixels, tokenizer.factor) for image in window]
+            codes: dict[int, np.ndarray] = {}
+            for group in batches([pixels.shape[:2] for pixels in whole], batch):
+                stack = np.stack([whole[position] for position in group])  # (B, H, W, 3)
+                codes.update(zip(group, encoded(tokenizer, stack, target), strict=True))
+                progress.add(len(group))
+            for position, image in enumerate(window):
+                height, width, _ = image.pixels.shape
+                writer.add(image.name, codes[position], width, height)
+        if unreadable:
+            raise DataError(
+                f"{images}: {len(unreadable)} of {len(names)} images cannot be read; replace or remove them: "
+                + "; ".join(unreadable)
+            )
+    before = sum(os.stat(images / name).st_size for name in names)
+    ignored = f"; {others} other files left out" if others else ""
+    print(
+        f"{out}: {len(names)} images in {writer.size:,} bytes, {8 * writer.size / writer.pixels:.3f} bits a pixel; "
+        f"the image files have {before:,} bytes, {before / writer.size:.3g} times that; "
+        f"{progress.speed:.1f} images/s on {device_name(target)}{ignored}",
+        flush=True,
+    )
+
+
+@torch.inference_mode()
+def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, device: str = "auto") -> None:
+    """Write every image of a code file as PNG.
+
+    Args:
+        model: folder of the tokenizer that encoded them.
+        codes: code file.
+        out: folder to make. Images are named as they were, with .png for a suffix; or, where two would then have one
+            name, with .png after their suffix.
+        batch: images of one size that are decoded together; as many as make a megapixel where None.
+        device: cpu, cuda, or auto for CUDA where there is one.
+
+    Raises:
+        SettingsError: out is there and not an empty folder.
+        DataError: no code file, a damaged one, or one of another tokenizer.
+        NumericalError: pixels that are not finite.
+        ResourceError: no such device, or too little memory or disk.
+    """
+    place = Path(os.path.realpath(out))  # a link is kept, and what it leads to filled
+    _check_unused(place)
+    with CodeFile(codes) as file:
+        files = _files(file)
+        tokenizer, header, target = _open(model, device)
+        if header != file.header:
+            raise DataError(f"{codes}: codes of a {_told(file.header)}; {model} is a {_told(header)}; give the former")
+        try:
+            with new_folder(place) as folder, _Progress("decode", len(files)) as progress:
+                for group in batches([(entry.h * header.F, entry.w * header.F) for entry in file.entries], batch):
+                    stack = np.stack([file.codes(index) for index in group])  # (B, S, h, w)
+                    for index, pixels in zip(group, decoded(tokenizer, stack, target), strict=True):
+                        _save(pixels, file.entries[index], folder / files[index])
+                    progress.add(len(group))
+                _check_unused(place)  # again, because it is about to be replaced
+        except OSError as error:
+            why = error.strerror or error
+            raise ResourceError(f"{out}: cannot be written: {why}; free space or change the folder") from None
+    print(f"{out}: {len(files)} images; {progress.speed:.1f} images/s on {device_name(target)}", flush=True)
+
+
+def _check_replaceable(out: Path) -> None:
+    if out.is_dir():
+        raise SettingsError(f"--out: {out} is a folder; expected a file to write, such as {out / 'images.pqc'}")
+    if out.exists() and not (out.is_file() and _starts_with(out, MAGIC)):
+        raise SettingsError(f"--out: {out} is there and no code file; choose another name, or remove it")
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(start)) == start
+    except OSError:  # not ours to read, nor to replace
+        return False
+
+
+def _check_unused(out: Path) -> None:
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise SettingsError(f"--out: {out} is there and no empty folder; choose another name")
+
+
+def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
+    """A tokenizer on its device, and the header of its code files."""
+    cuda = torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise ResourceError("--device: got 'cuda', but torch sees no CUDA device; run where there is one, or give cpu")
+    target = torch.device("cuda" if cuda and device != "cpu" else "cpu")
+    tokenizer = load_tokenizer(model).to(target)
+    subject, kind = tokenizer.subject(), type(tokenizer.model).__name__
+    if "K" not in subject:
+        raise DataError(
+            f"{model}: an {kind} has continuous latents and no codes; give the folder of a PQModel or VQModel"
+        )
+    F, K, S, d = (subject[key] for key in ("F", "K", "S", "d"))
+    weights = {path.name: sha256(path) for path in sorted(model.glob("diffusion_pytorch_model*.safetensors"))}
+    try:
+        return tokenizer, Header(F=F, K=K, S=S, bits=bits_of(K), d=d, model=kind, weights=weights), target
+    except ValueError as error:
+        raise DataError(f"{model}: its codes cannot be stored: {' '.join(str(error).split())}") from None
+
+
+def _told(header: Header) -> str:
+    digests = " ".join(digest[:12] for digest in header.weights.values())
+    name = f"{header.model[:40]} f{header.F}-d{header.d}-S{header.S}-K{header.K}"
+    return shown(f"{name} with weights of sha256 {digests[:60]}")
+
+
+def _files(file: CodeFile) -> list[str]:
+    """Where each image goes, below the folder."""
+    if not file.entries:
+        raise DataError(f"{file.path}: holds no images; encode some")
+    large = [shown(entry.name) for entry in file.entries if entry.width * entry.height > MAX_PIXELS]
+    if large:
+        raise DataError(f"{file.path}: {len(large)} images of more than {MAX_PIXELS} pixels: {first_of(large)}")
+    names = [entry.name for entry in file.entries]
+    replaced = [PurePosixPath(name).with_suffix(".png").as_posix() for name in names]
+    for files in (replaced, [f"{name}.png" for name in names]):
+        folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+        if len(set(files)) == len(files) and folders.isdisjoint(files):
+            return files
+    raise DataError(f"{file.path}: images whose names, with .png, are those of folders; rename them and encode again")
+
+
+def _save(pixels: np.ndarray, entry: Entry, path: Path) -> None:
+    """Write what the image had of the pixels (H, W, 3)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # level 1 packs photographs 3 % worse than the default and 3.5 times as fast
+    Image.fromarray(pixels[: entry.height, : entry.width]).save(path, "PNG", compress_level=1)

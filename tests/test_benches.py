@@ -1,0 +1,93 @@
+"""`pqgan bench matching`: one command from nothing to numbers, table and picture."""
+
+import tomllib
+
+import pytest
+
+from pqgan.benches import changed
+from pqgan.cli import main
+from pqgan.plan import Plan
+from pqgan.records import read_record
+from pqgan.settings import load
+from pqgan.settings.evaluation import SearchCase
+
+TINY = {
+    "version": 3,
+    "F": 8,
+    "resolution": 32,
+    "batches": [1],
+    "precision": "32-true",
+    "repeats": 1,
+    "configs": [{"F": 8, "d": 16, "S": 4, "K": 64}],
+    "search": {"positions": 20, "repeats": 1, "cases": [{"d": 8, "S": 2, "K": 16}]},
+}
+
+
+@pytest.fixture
+def tiny(changed_params, tmp_path, monkeypatch):
+    changed_params("scales.smoke.matching", TINY)
+    monkeypatch.chdir(tmp_path)
+    return load("params.yaml", "smoke")
+
+
+def test_without_arguments_it_measures_prints_and_draws(tiny, tmp_path, capsys):
+    assert main(["bench", "matching"]) == 0
+    out = tmp_path / Plan(tiny).job("matching", "matching").path
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "figure5.pdf", "figure5.png"}
+    printed = capsys.readouterr().out
+    assert printed.startswith((out / "table.txt").read_text())
+    assert printed.splitlines()[-1].endswith("table.txt")
+    assert (out / "figure5.pdf").read_bytes().startswith(b"%PDF")
+    record = read_record(out)
+    assert {item.conditions["d"] for item in record.measurements} == {8, 16}
+    assert record.provenance["peak_memory_bytes"] > 1 << 27
+
+
+def test_the_libraries_beside_ours_are_optional_and_locked(params_path):
+    root = params_path.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    locked = {line.partition("==")[0].lower() for line in (root / "requirements.lock").read_text().splitlines()}
+    for package in ("faiss-cpu", "vector-quantize-pytorch"):
+        assert package in project["optional-dependencies"]["bench"]
+        assert package not in project["dependencies"]
+        assert package in locked
+
+
+def test_other_searches_have_another_address(tiny, tmp_path, capsys):
+    arguments = ["--case", "8,2,32", "--case", "4,1,16", "--positions", "10", "--no-reconstructions", "--no-figure"]
+    assert main(["bench", "matching", *arguments]) == 0
+    (out,) = (tmp_path / "results/smoke/matching").iterdir()
+    assert out.name != Plan(tiny).job("matching", "matching").id
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt"}
+    record = read_record(out)
+    assert {(item.conditions["d"], item.conditions["K"]) for item in record.measurements} == {(8, 32), (4, 16)}
+    assert {item.conditions["positions"] for item in record.measurements} == {10}
+    assert record.provenance["settings"]["MatchingBench"]["search"]["cases"][1] == {"d": 4, "S": 1, "K": 16}
+
+
+def test_threads_are_no_part_of_the_address(tiny):
+    job, other = (Plan(settings).job("matching", "matching") for settings in (tiny, changed(tiny, threads=7)))
+    assert changed(tiny, threads=7).scale.hardware.cpus == 7
+    assert job.path == other.path
+
+
+def test_only_what_is_named_changes(tiny):
+    assert changed(tiny) == tiny
+    found = changed(tiny, cases=[SearchCase(d=4, S=2, K=8)], reconstructions=False).scale.matching
+    assert found.configs == ()
+    assert found.search.positions == 20
+    assert found.search.cases == (SearchCase(d=4, S=2, K=8),)
+
+
+@pytest.mark.parametrize("case", ["8,3,16", "8,2", "8,2,1", "a,b,c", "8;2;16"])
+def test_a_case_that_cannot_be_is_refused(case, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", "matching", "--case", case])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert f"got {case!r}; expected d,S,K where S divides d" in error
+
+
+def test_an_address_of_other_settings_is_refused(tiny, capsys):
+    assert main(["bench", "matching", "--out", "results/smoke/matching/matching-00000000"]) == 2
+    assert "belongs in results/smoke/matching/matching-" in capsys.readouterr().err
