@@ -26,41 +26,22 @@ static inline Floats squared_differences(const float* x, int stride, const float
     return distance;
 }
 
-// Up to TILE latents as (c, TILE).
-template <int TILE>
-static void gather(const Problem& problem, int64_t s, int64_t start, int64_t count, const Scale& scale, float* x) {
-    problem.pieces(s, start, count, [&](int64_t at, int64_t n, const float* z, int64_t*) {
-        for (int64_t i = 0; i < problem.c; i++) {
-            const float* from = z + i * problem.stride_c;
-            float* to = x + i * TILE + at;
-            if (problem.stride_P == 1) {
-                for (int64_t j = 0; j < n; j++) to[j] = scale(from[j]);
-            } else {
-                for (int64_t j = 0; j < n; j++) to[j] = scale(from[j * problem.stride_P]);
-            }
-        }
-    });
-}
-
 template <int C>
-class Differences {
+class Differences : public Codebook {
    public:
     static constexpr int VECTORS = C <= 4 ? 4 : C <= 8 ? 2 : 1;
     static constexpr int TILE = VECTORS * LANES;
-    static constexpr int64_t CHUNK = 960;
 
     Differences(const Problem& problem, int64_t s)
         : problem(problem), s(s), scale(problem.codebook(s), problem.K * problem.c, 60),
           blocks((problem.K + BLOCK - 1) / BLOCK), packed(blocks * C * BLOCK) {}
 
-    int64_t parts() const { return 1; }
-
-    void pack(int64_t) {
+    void pack(int64_t) override {
         for (int64_t block = 0; block < blocks; block++)
             pack_block<C>(problem, s, block, scale, packed + block * C * BLOCK);
     }
 
-    void search(int64_t start, int64_t count) const {
+    void search(int64_t start, int64_t count) const override {
         alignas(64) float x[C * TILE] = {};
         alignas(64) float distances[TILE];
         alignas(64) int32_t block_of[TILE];

@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <system_error>
 #include <thread>
 #include <vector>
 #if defined(__AVX__)
@@ -129,6 +128,14 @@ struct Problem {
     }
 };
 
+class Codebook {  // of one subspace, made ready for a search
+   public:
+    virtual ~Codebook() = default;
+    virtual int64_t parts() const { return 1; }  // that can be packed at the same time
+    virtual void pack(int64_t part) = 0;
+    virtual void search(int64_t start, int64_t count) const = 0;  // positions [start, start + count)
+};
+
 // Numbers are scaled by a power of two that brings the middle one of a codebook near 1, and cut off at 2^limit: then no
 // square or sum of squares overflows, none that matters underflows, and nothing is infinite or NaN. A latent that is
 // cut off is so far from all ordinary codewords that fp32 could not tell its distances to them apart anyway.
@@ -154,3 +161,19 @@ struct Scale {
         return value < limit ? value : limit;
     }
 };
+
+// Up to TILE latents as (c, TILE).
+template <int TILE>
+static void gather(const Problem& problem, int64_t s, int64_t start, int64_t count, const Scale& scale, float* x) {
+    problem.pieces(s, start, count, [&](int64_t at, int64_t n, const float* z, int64_t*) {
+        for (int64_t i = 0; i < problem.c; i++) {
+            const float* from = z + i * problem.stride_c;
+            float* to = x + i * TILE + at;
+            if (problem.stride_P == 1) {
+                for (int64_t j = 0; j < n; j++) to[j] = scale(from[j]);
+            } else {
+                for (int64_t j = 0; j < n; j++) to[j] = scale(from[j * problem.stride_P]);
+            }
+        }
+    });
+}

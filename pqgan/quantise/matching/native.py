@@ -81,7 +81,7 @@ def _call(library: ctypes.CDLL, z: Tensor, codebooks: Tensor) -> Tensor:
 
 @functools.cache
 def _team() -> int | None:
-    """Address of the function that runs a job on PyTorch's own threads, where PyTorch has them from an OpenMP runtime."""
+    """Address of the function that runs a job on PyTorch's own threads, where an OpenMP runtime keeps them."""
     try:
         libraries = ctypes.CDLL(os.path.join(torch.__path__[0], "lib", "libtorch_cpu.so"))  # and all it depends on
         return ctypes.cast(libraries.GOMP_parallel, ctypes.c_void_p).value

@@ -6,20 +6,18 @@
 constexpr int ROWS = LANES == 16 ? 8 : 6, COLUMNS = LANES == 16 ? 3 : 2;
 constexpr int PANEL = COLUMNS * LANES;
 
-class Products : Rounded {
+class Products : public Rounded {
    public:
-    static constexpr int64_t CHUNK = 576;
-
     Products(const Problem& problem, int64_t s)
         : Rounded(problem, s, up(problem.c, LANES)), c(problem.c), words(up(c, CHANNELS) / CHANNELS),
           width(up(c, LANES)), codebook(problem.codebook(s)), few(problem.B * problem.P < 12),
           packed(parts() * (HEAD + words) * PANEL) {}
 
-    int64_t parts() const { return up(problem.K, PANEL) / PANEL; }
+    int64_t parts() const override { return up(problem.K, PANEL) / PANEL; }
 
     // A panel: squared lengths less the constants of the margins, the other numbers of the margins, then the words of
     // PANEL codewords side by side.
-    void pack(int64_t panel) {
+    void pack(int64_t panel) override {
         if (few) return;
         Word* place = packed + panel * (HEAD + words) * PANEL;
         Buffer<float> word(width);
@@ -40,7 +38,7 @@ class Products : Rounded {
         }
     }
 
-    void search(int64_t start, int64_t count) const {
+    void search(int64_t start, int64_t count) const override {
         int64_t tiles = (count + ROWS - 1) / ROWS;
         Buffer<Word> left(tiles * words * ROWS);
         Buffer<float> x(count * width), doubled(width);
@@ -90,7 +88,7 @@ class Products : Rounded {
     };
     const int64_t c, words, width;
     const float* const codebook;
-    const bool few;  // positions, so that packing would take longer than to measure every codeword
+    const bool few;       // positions, so that packing would take longer than to measure every codeword
     Buffer<Word> packed;  // (panels, HEAD + words, PANEL)
 
     static int64_t up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }

@@ -30,7 +30,7 @@ static inline Floats spread(Word word) { return all(word); }
 static inline Floats multiply_add(Floats sum, Floats a, Floats b) { return sum + a * b; }
 #endif
 
-class Rounded {  // one codebook, centred: the scores are then smallest, and hence their errors
+class Rounded : public Codebook {  // one codebook, centred: the scores are then smallest, and hence their errors
    protected:
     // With z' and e' the rounded vectors, a score is off by at most 2 |z - z'| |e| + 2 |z'| |e - e'| and its rounding.
     struct Margin {

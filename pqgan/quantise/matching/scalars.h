@@ -2,18 +2,14 @@
 #pragma once
 #include "lanes.h"
 
-class Scalars {
+class Scalars : public Codebook {
    public:
-    static constexpr int64_t CHUNK = 960;
-
     Scalars(const Problem& problem, int64_t s)
         : problem(problem), s(s), scale(problem.codebook(s), problem.K, 60), padded(problem.K + 2 * EDGE),
           indices(problem.K), values(padded + EDGE) {}
 
-    int64_t parts() const { return 1; }
-
     // Of equal codewords only the first is kept.
-    void pack(int64_t) {
+    void pack(int64_t) override {
         const float* codebook = problem.codebook(s);
         int64_t K = problem.K;
         Buffer<uint64_t> pairs(K), other(K);
@@ -23,24 +19,30 @@ class Scalars {
         for (int64_t i = 0; i < K; i++) {
             int32_t index = int32_t(from[i] & 0xffffffff);
             float value = scale(codebook[index]);
-            if (count && values[count - 1] == value) {
-                indices[count - 1] = std::min(indices[count - 1], index);  // -0 sorts before an earlier +0
+            if (different && values[different - 1] == value) {
+                indices[different - 1] = std::min(indices[different - 1], index);  // -0 sorts before an earlier +0
             } else {
-                values[count] = value;
-                indices[count++] = index;
+                values[different] = value;
+                indices[different++] = index;
             }
         }
         for (int i = 0; i < EDGE; i++) {
             padded[i] = -INFINITY;
-            values[count + i] = INFINITY;
+            values[different + i] = INFINITY;
         }
     }
 
-    void search(int64_t start, int64_t length) const {
-        problem.pieces(s, start, length, [&](int64_t, int64_t n, const float* z, int64_t* codes) {
-            for (int64_t j = 0; j < n; j += GROUP)
-                group(z + j * problem.stride_P, std::min<int64_t>(GROUP, n - j), codes + j);
-        });
+    void search(int64_t start, int64_t count) const override {
+        float x[GROUP] = {};
+        int32_t low[GROUP];
+        for (int64_t done = 0; done < count; done += GROUP) {
+            int64_t length = std::min<int64_t>(GROUP, count - done);
+            gather<GROUP>(problem, s, start + done, length, scale, x);
+            find(x, low);
+            problem.pieces(s, start + done, length, [&](int64_t at, int64_t n, const float*, int64_t* codes) {
+                for (int64_t j = 0; j < n; j++) codes[j] = nearest(x[at + j], values + low[at + j]);
+            });
+        }
     }
 
    private:
@@ -52,7 +54,7 @@ class Scalars {
     Buffer<float> padded;
     Buffer<int32_t> indices;
     float* const values;  // ascending, all different
-    int64_t count = 0;
+    int64_t different = 0;
 
     static uint32_t key(float value) {  // in the order of the floats
         uint32_t bits;
@@ -67,21 +69,18 @@ class Scalars {
         for (int64_t i = 0; i < K; i++) to[starts[from[i] >> shift & 255]++] = from[i];
     }
 
-    // Side by side, so that the steps of several searches overlap.
-    void group(const float* z, int64_t length, int64_t* codes) const {
-        float x[GROUP] = {};
-        for (int64_t j = 0; j < length; j++) x[j] = scale(z[j * problem.stride_P]);
-        int32_t low[GROUP] = {};
+    // The first value >= x, or the last value of all; side by side, so that the steps of several searches overlap.
+    void find(const float* x, int32_t* low) const {
         const float* sorted = values;
-        for (int32_t left = int32_t(count); left > 1;) {
+        std::fill_n(low, GROUP, 0);
+        for (int32_t left = int32_t(different); left > 1;) {
             int32_t half = left / 2;
             for (int j = 0; j < GROUP; j++) low[j] += half & -int32_t(sorted[low[j] + half - 1] < x[j]);  // no branch
             left -= half;
         }
-        for (int64_t j = 0; j < length; j++) codes[j] = nearest(x[j], values + low[j]);
     }
 
-    // `value`: the first value >= x, or the last value of all.
+    // `value`: as found.
     int64_t nearest(float x, const float* value) const {
         float above = std::fabs(value[0] - x), below = x - value[-1], distance = std::min(above, below);
         bool tie = above < below ? value[1] - x == distance : x - value[-2] == distance;

@@ -5,19 +5,18 @@
 #include "rounded.h"
 
 template <int C>
-class Screened : Rounded {
+class Screened : public Rounded {
    public:
     static constexpr int WORDS = C / CHANNELS, VECTORS = WORDS <= 4 ? 4 : WORDS <= 8 ? 2 : 1;
     static constexpr int TILE = VECTORS * LANES;
-    static constexpr int64_t CHUNK = 960;
 
     Screened(const Problem& problem, int64_t s)
         : Rounded(problem, s, C), blocks((problem.K + BLOCK - 1) / BLOCK),
           packed(blocks * (WORDS + 1) * BLOCK), exact(blocks * C * BLOCK), margins(blocks) {}
 
-    int64_t parts() const { return (blocks + SEGMENT - 1) / SEGMENT; }
+    int64_t parts() const override { return (blocks + SEGMENT - 1) / SEGMENT; }
 
-    void pack(int64_t segment) {
+    void pack(int64_t segment) override {
         for (int64_t block = segment * SEGMENT; block < std::min(blocks, (segment + 1) * SEGMENT); block++) {
             float squared[BLOCK], norms[BLOCK], residuals[BLOCK];
             Word* place = packed + block * (WORDS + 1) * BLOCK;
@@ -29,7 +28,7 @@ class Screened : Rounded {
         }
     }
 
-    void search(int64_t start, int64_t count) const {
+    void search(int64_t start, int64_t count) const override {
         Tile tile;
         std::fill_n(tile.x, C * TILE, 0.0f);
         for (int64_t done = 0; done < count; done += TILE) {
@@ -54,7 +53,7 @@ class Screened : Rounded {
         alignas(64) Word words[WORDS * TILE];  // of -2 z
         alignas(64) float norms[TILE], residuals[TILE];
         alignas(64) float bounds[TILE];  // the nearest codeword scores no more
-        float distances[TILE];  // of the nearest so far
+        float distances[TILE];           // of the nearest so far
         int64_t codes[TILE];
     };
     const int64_t blocks;
