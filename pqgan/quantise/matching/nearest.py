@@ -1,7 +1,8 @@
 """The search as users call it, and the choice of its backend by device and shape."""
 
+import logging
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -26,11 +27,29 @@ BACKENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def available(device: torch.device | str) -> list[str]:
     """Backends that run on a device, fastest first."""
     kind = torch.device(device).type
-    if kind == "cuda" and find_spec("triton"):
+    if kind == "cuda" and _triton_runs():
         return ["triton", "torch"]
     if kind == "cpu" and native.available():
         return ["compiled", "torch"]
     return ["torch"]
+
+
+@cache
+def _triton_runs() -> bool:
+    """Whether Triton compiles and runs here; the first call of a process tries it and logs why it does not."""
+    try:
+        if torch.version.cuda is None:
+            raise NotImplementedError("not an NVIDIA build of PyTorch, for which the kernels are written")
+        z, codebooks = (torch.tensor(numbers, device="cuda") for numbers in ([[[[3.0]]]], [[[1.0], [2.0]]]))
+        if (code := _fused(z, codebooks).item()) != 1:
+            raise ArithmeticError(f"found codeword {code}, the nearest is 1")
+    except Exception as error:  # of a driver, of a missing C compiler, of Triton's own compiler
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        logging.getLogger(__name__).warning(
+            "The Triton search for nearest codes is not available, the slower one in PyTorch is used: %s", why
+        )
+        return False
+    return True
 
 
 @torch.no_grad()

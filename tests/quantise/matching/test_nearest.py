@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from pqgan.quantise.matching import available, nearest_codes, plain, search
-from pqgan.quantise.matching.search import check_finite
+from pqgan.quantise.matching import available, check_finite, nearest, nearest_codes, plain, search
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -172,3 +171,26 @@ def test_shapes_that_do_not_fit_are_named():
 def test_a_backend_that_is_not_here_is_named_with_those_that_are():
     with pytest.raises(ValueError, match=r"no backend 'abacus' for cpu; available: .*torch"):
         nearest_codes(torch.zeros(5, 2, 3), torch.zeros(2, 4, 3), "abacus")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_on_which_triton_does_not_run_is_said_once(caplog):
+    nearest._triton_runs.cache_clear()
+    with caplog.at_level("WARNING"):
+        assert available("cuda") == available("cuda:1") == ["torch"]
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("The Triton search for nearest codes is not available")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("code", "expected"), [(1, ["triton", "torch"]), (0, ["torch"])])
+def test_kernels_are_tried_before_they_are_trusted(monkeypatch, code, expected):
+    original = torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda numbers, device: original(numbers))
+    monkeypatch.setattr(torch.version, "cuda", "12.0")
+    monkeypatch.setattr(nearest, "_fused", lambda z, codebooks: original(code))
+    nearest._triton_runs.cache_clear()
+    try:
+        assert available("cuda") == expected
+    finally:
+        nearest._triton_runs.cache_clear()
