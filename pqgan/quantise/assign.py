@@ -8,7 +8,8 @@ once, and the gradients are written down instead of derived (eq. 1; VQ-VAE, sect
 import torch
 from torch import Tensor
 
-from .matching import BACKENDS, available
+from .matching import BACKENDS, available, narrow
+from .usage import side_by_side
 
 
 @torch.library.custom_op("pqgan::assign", mutates_args=())
@@ -29,7 +30,7 @@ def assign(z: Tensor, codebooks: Tensor, on_codebook: float, on_latents: float) 
     if backend == "triton":
         from . import kernels
 
-        codes, z_q, error = kernels.assign(_narrow(z), codebooks)
+        codes, z_q, error = kernels.assign(narrow(z), codebooks)
     else:
         codes = BACKENDS[backend](z, codebooks)
         z_q = torch.empty_like(z, dtype=torch.float32).copy_(words(codes, codebooks).transpose(2, 3))
@@ -39,9 +40,7 @@ def assign(z: Tensor, codebooks: Tensor, on_codebook: float, on_latents: float) 
 
 def words(codes: Tensor, codebooks: Tensor) -> Tensor:
     """Codewords (B, S, ..., c) of codes (B, S, ...) in codebooks (S, K, c)."""
-    S, K, _ = codebooks.shape
-    first = torch.arange(S, device=codes.device).mul_(K).view(S, *(1,) * (codes.dim() - 2))
-    return torch.nn.functional.embedding(codes + first, codebooks.flatten(0, 1))
+    return torch.nn.functional.embedding(side_by_side(codes, codebooks.shape[1]), codebooks.flatten(0, 1))
 
 
 @torch.library.custom_op("pqgan::assign_backward", mutates_args=())
@@ -60,20 +59,15 @@ def _backward(
         from . import kernels
 
         weights = each * on_latents, each * on_codebook
-        grad_z, grad_codebooks = kernels.assign_backward(grad_z_q, *weights, _narrow(z), codes, codebooks)
+        grad_z, grad_codebooks = kernels.assign_backward(grad_z_q, *weights, narrow(z), codes, codebooks)
         return grad_z.to(z.dtype), grad_codebooks
     S, K, c = codebooks.shape
     difference = z.float() - words(codes, codebooks).transpose(2, 3)  # (B, S, c, P)
     grad_z = torch.empty_like(z).copy_(grad_z_q + 2 * each * on_latents * difference)
-    flat = (codes + torch.arange(S, device=z.device).mul_(K)[:, None]).flatten()  # (B S P)
+    flat = side_by_side(codes, K).flatten()  # (B S P)
     rows = difference.transpose(2, 3).reshape(-1, c).mul_(-2 * each * on_codebook)  # (B S P, c)
     grad_codebooks = rows.new_zeros(S * K, c).index_add_(0, flat, rows)
     return grad_z, grad_codebooks.view(S, K, c)
-
-
-def _narrow(z: Tensor) -> Tensor:
-    """In a type that kernels read."""
-    return z.float() if z.dtype == torch.float64 else z
 
 
 @assign.register_fake

@@ -35,12 +35,6 @@ def kmeans(vectors: Tensor, K: int, *, passes: int, seed: int) -> Tensor:
     return torch.from_numpy(clusters.cluster_centers_)
 
 
-def chosen(codes: Tensor, K: int) -> Tensor:
-    """(S, K) int64: 1 for every codeword that codes (B, S, h, w) name, else 0."""
-    codes = rearrange(codes, "B S h w -> S (B h w)").long()
-    return torch.zeros(len(codes), K, dtype=torch.int64, device=codes.device).scatter_(1, codes, 1)
-
-
 def sub_vectors_at(z_e: Tensor, S: int, places: Tensor, first: int = 0) -> Tensor:
     """Sub-vectors (S, n, d/S), float32, that latents have at some places.
 

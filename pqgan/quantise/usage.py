@@ -116,5 +116,10 @@ def histogram(codes: Tensor, K: int) -> Tensor:
         from . import kernels
 
         return kernels.histogram(codes.long(), K)
-    first = torch.arange(S, device=codes.device).mul_(K)[:, None]  # each subspace in its own range of K
-    return torch.bincount((codes.long() + first).flatten(), minlength=S * K).view(S, K)
+    return torch.bincount(side_by_side(codes.long(), K).flatten(), minlength=S * K).view(S, K)
+
+
+def side_by_side(codes: Tensor, K: int) -> Tensor:
+    """Codes (B, S, ...) int64 with each subspace in its own range of K: indices into S*K codewords."""
+    S = codes.shape[1]
+    return codes + torch.arange(S, device=codes.device).mul_(K).view(S, *(1,) * (codes.dim() - 2))

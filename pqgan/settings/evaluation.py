@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from .base import Count, PositiveInt, Section
-from .tokenizer import PQConfig
+from .tokenizer import Codebooks, PQConfig
 
 
 class RandomClip(Section):
@@ -61,21 +61,8 @@ class EvaluationSection(Section):
     features: Features
 
 
-class SearchCase(Section):
+class SearchCase(Codebooks):
     """A search for the nearest codewords by itself."""
-
-    d: PositiveInt
-    """Channels."""
-    S: PositiveInt
-    """Subspaces; divides d."""
-    K: Annotated[int, Field(ge=2, strict=True)]
-    """Codewords per subspace."""
-
-    @model_validator(mode="after")
-    def _subspaces_divide(self) -> "SearchCase":
-        if self.d % self.S:
-            raise ValueError(f"S={self.S} does not divide d={self.d}; allowed: a divisor of d")
-        return self
 
 
 class SearchBench(Section):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,9 @@ from .base import PositiveFloat, PositiveInt, Section
 Factor = Literal[4, 8, 16, 32]
 
 
-class PQConfig(Section):
-    """A point of the sweep (section 4.2): S=1 is VQ, S=d is scalar quantisation."""
+class Codebooks(Section):
+    """Shape of a product quantiser: S=1 is VQ, S=d is scalar quantisation."""
 
-    kind: Literal["pq"] = "pq"
-    F: Factor
-    """Downsampling factor."""
     d: PositiveInt
     """Latent channels."""
     S: PositiveInt
@@ -25,11 +22,19 @@ class PQConfig(Section):
     """Codewords per subspace."""
 
     @model_validator(mode="after")
-    def _subspaces_divide(self) -> "PQConfig":
+    def _subspaces_divide(self) -> Self:
         if self.d % self.S:
             allowed = [s for s in range(1, self.d + 1) if self.d % s == 0]
             raise ValueError(f"S={self.S} does not divide d={self.d}; allowed S: {', '.join(map(str, allowed))}")
         return self
+
+
+class PQConfig(Codebooks):
+    """A point of the sweep (section 4.2)."""
+
+    kind: Literal["pq"] = "pq"
+    F: Factor
+    """Downsampling factor."""
 
     @property
     def name(self) -> str:

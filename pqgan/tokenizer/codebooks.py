@@ -11,7 +11,8 @@ from pqgan.data.batches import Batch
 from pqgan.engine.run_folder import fail_together
 from pqgan.errors import SettingsError
 from pqgan.quantise.product import ProductQuantiser, Quantised
-from pqgan.quantise.upkeep import IdleCodes, chosen, kmeans, replace, sub_vectors_at
+from pqgan.quantise.upkeep import IdleCodes, kmeans, replace, sub_vectors_at
+from pqgan.quantise.usage import histogram
 from pqgan.randomness import generator_at, rng_at, seed_at
 from pqgan.settings import PQConfig, Settings
 
@@ -53,7 +54,7 @@ class Revival:
 
     def count(self) -> Tensor:
         """Count the codes of the newest forward pass, of all processes; dead codewords (S, K)."""
-        uses = chosen(self._seen[1], self.quantiser.K)
+        uses = histogram(self._seen[1].flatten(2), self.quantiser.K)
         if self.fabric.world_size > 1:
             uses = self.fabric.all_reduce(uses, reduce_op="sum")
         return self.idle.count(uses)

@@ -7,7 +7,8 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pqgan.errors import NumericalError
-from pqgan.quantise.upkeep import IdleCodes, chosen, kmeans, replace, sub_vectors_at
+from pqgan.quantise.upkeep import IdleCodes, kmeans, replace, sub_vectors_at
+from pqgan.quantise.usage import histogram
 
 
 def clusters(K: int, c: int, each: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,7 +68,7 @@ def test_idle_counts_by_hand():
     codes = [[[0, 1], [3, 3]], [[0, 2], [3, 1]], [[0, 0], [0, 0]]]  # update, subspace, place
     dead, left = [], []
     for update in codes:
-        uses = chosen(torch.tensor(update)[None, :, None], 4)  # (1, S, 1, 2)
+        uses = histogram(torch.tensor(update)[None], 4)  # of (1, S, 2)
         dead.append(idle.count(uses).tolist())
         left.append(idle.idle.tolist())
     no, yes = False, True
@@ -85,8 +86,8 @@ def test_idle_counts_by_hand():
 
 def test_uses_of_two_devices_add_up():
     parts = torch.tensor([[0, 1], [1, 1]]).view(2, 1, 1, 1, 2)  # device, B, S, h, w
-    uses = sum(chosen(part, 3) for part in parts)
-    assert uses.tolist() == [[1, 2, 0]]
+    uses = sum(histogram(part.flatten(2), 3) for part in parts)
+    assert uses.tolist() == [[1, 3, 0]]
     assert uses.dtype == torch.int64
     assert IdleCodes(1, 3, after=1).count(uses).tolist() == [[False, False, True]]
 

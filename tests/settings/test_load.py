@@ -37,7 +37,11 @@ SWEEP = "scales.smoke.tokenizer.sweep"
             15,
             ["scales.smoke.tokenizer", "kmeans_images is 15", "64 x 64", "f32-d32-S16-K64", "16 or more"],
         ),
-        ("scales.smoke.matching.search.cases.0.S", 5, ["matching.search.cases.0", "S=5", "d=128", "a divisor of d"]),
+        (
+            "scales.smoke.matching.search.cases.0.S",
+            5,
+            ["matching.search.cases.0", "S=5", "d=128", "allowed S: 1, 2"],
+        ),
         ("scales.smoke.matching.batches", [], ["matching.batches", "at least 1 item"]),
         ("scales.smoke.upkeep.checkpoints_kept", 1, ["upkeep.checkpoints_kept", "got 1", "greater than or equal to 2"]),
         ("scales.smoke.upkeep.checkpoints_kept", "all", ["upkeep.checkpoints_kept", "'all'", "integer"]),

@@ -1,5 +1,5 @@
 """The nearest codeword of every subspace, exactly: one function, one file a backend."""
 
-from .nearest import BACKENDS, available, check_finite, nearest_codes, search
+from .nearest import BACKENDS, available, check_finite, narrow, nearest_codes, search
 
-__all__ = ["BACKENDS", "available", "check_finite", "nearest_codes", "search"]
+__all__ = ["BACKENDS", "available", "check_finite", "narrow", "nearest_codes", "search"]

@@ -13,7 +13,12 @@ from . import native, plain
 def _fused(z: Tensor, codebooks: Tensor) -> Tensor:
     from pqgan.quantise import kernels  # Triton is there for CUDA alone
 
-    return kernels.search(z.float() if z.dtype == torch.float64 else z, codebooks)
+    return kernels.search(narrow(z), codebooks)
+
+
+def narrow(z: Tensor) -> Tensor:
+    """In a type that the fused kernels read."""
+    return z.float() if z.dtype == torch.float64 else z
 
 
 BACKENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -1,4 +1,4 @@
-"""Nearest codewords in pure PyTorch: slower than the other backends, on any device, and exact."""
+"""Nearest codewords in pure PyTorch: slower than the other backends, on any device with float64, and exact."""
 
 from collections.abc import Callable
 
