@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pqgan.evaluate import matching as evaluation
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.records import read_record
 from pqgan.report.figures.matching import draw
 from pqgan.report.figures.style import files, style

@@ -8,14 +8,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from pqgan.arguments import add_bench_evaluation, add_bench_matching, add_bench_train, add_codes, add_evaluate
 from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
-from pqgan.plan import Job, Plan
+from pqgan.job import Job
+from pqgan.plan import Plan
 from pqgan.settings import load
-from pqgan.settings.evaluation import SearchCase
 from pqgan.verbs import VERBS
 
 
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file (default: params.yaml)")
     common.add_argument("--scale", help="scale to run (default: the file's own)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    bench = verbs.add_parser("bench", help="measure speed: train, sampling, matching")
+    bench = verbs.add_parser("bench", help="measure speed: train, sampling, matching, evaluation")
     benches = bench.add_subparsers(dest="bench", required=True, metavar="WHAT")
     for name, verb in VERBS.items():
         group, _, word = name.rpartition(" ")
@@ -55,9 +56,12 @@ def _parser() -> argparse.ArgumentParser:
                 "--run", type=Path, metavar="FOLDER", help="folder of checkpoints and log (default: runs/SCALE/...)"
             )
         sub.set_defaults(command=_make, verb=name)
-    _add_bench_train(benches, common)
-    _add_bench_matching(benches, common)
-    _add_codes(verbs)
+    add_bench_train(benches, common).set_defaults(command=_bench_train, verb="bench train")
+    add_bench_matching(benches, common).set_defaults(command=_bench_matching, verb="bench matching")
+    add_bench_evaluation(benches, common).set_defaults(command=_bench_evaluation, verb="bench evaluation")
+    for sub in add_codes(verbs):
+        sub.set_defaults(command=_codes)
+    add_evaluate(verbs).set_defaults(command=_evaluate)
     sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
     sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
@@ -73,76 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     sub = verbs.add_parser("plan", parents=[common], help="list every result of a scale with its address")
     sub.set_defaults(command=_plan)
     return parser
-
-
-def _add_bench_train(benches: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
-    what = "measure tokenizer training beside a plain reference step"
-    sub = benches.add_parser("train", parents=[common], help=what, description=what)
-    sub.add_argument("names", nargs="*", metavar="NAME", help="configurations (default: the first of every F)")
-    sub.add_argument("--steps", type=_positive, default=20, metavar="N", help="steps that are timed (default: 20)")
-    sub.add_argument("--data", type=Path, metavar="FOLDER", help="prepared training set (default: random images)")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for all figures")
-    yes_or_no = argparse.BooleanOptionalAction
-    sub.add_argument("--reference", action=yes_or_no, default=True, help="whether the plain step runs too")
-    sub.add_argument("--compile", action=yes_or_no, help="instead of hardware.compile")
-    sub.add_argument("--channels-last", action=yes_or_no, help="instead of hardware.channels_last")
-    sub.add_argument("--cpus", type=_positive, metavar="N", help="instead of hardware.cpus")
-    sub.add_argument("--workers", type=_count, metavar="N", help="instead of hardware.workers")
-    sub.add_argument("--precision", choices=("32-true", "bf16-mixed"), help="instead of the reading's")
-    sub.set_defaults(command=_bench_train, verb="bench train")
-
-
-def _add_bench_matching(benches: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
-    what = "measure what the quantiser adds to a reconstruction, and its search beside other libraries (Figure 5)"
-    sub = benches.add_parser("matching", parents=[common], help=what, description=what)
-    sub.add_argument("name", nargs="?", default="matching", help="matching, which is the default")
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result (default: results/SCALE/...)")
-    sub.add_argument("--threads", type=_positive, metavar="N", help="instead of hardware.cpus")
-    sub.add_argument(
-        "--case", dest="cases", action="append", type=_case, metavar="d,S,K", help="search (default: the scale's)"
-    )
-    sub.add_argument("--positions", type=_positive, metavar="N", help="of a search (default: the scale's)")
-    yes_or_no = argparse.BooleanOptionalAction
-    sub.add_argument("--reconstructions", action=yes_or_no, default=True, help="whether whole networks are timed too")
-    sub.add_argument("--figure", action=yes_or_no, default=True, help="whether Figure 5 is drawn beside the numbers")
-    sub.set_defaults(command=_bench_matching, verb="bench matching")
-
-
-def _add_codes(verbs: "argparse._SubParsersAction") -> None:
-    what = "turn a folder of images into a code file with a trained tokenizer"
-    encode = verbs.add_parser("encode", help=what, description=what)
-    what = "turn a code file back into images with the tokenizer that made it"
-    decode = verbs.add_parser("decode", help=what, description=what)
-    for sub in (encode, decode):
-        sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
-    encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
-    encode.add_argument("--out", type=Path, required=True, metavar="FILE", help="code file to write (.pqc)")
-    encode.add_argument("--size", type=_positive, metavar="N", help="cut squares of N px (default: images as they are)")
-    decode.add_argument("--codes", type=Path, required=True, metavar="FILE", help="code file (.pqc)")
-    decode.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, of PNG files")
-    for sub in (encode, decode):
-        sub.add_argument("--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them)")
-        sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where (default: auto)")
-        sub.set_defaults(command=_codes)
-
-
-def _count(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least}")
-    return int(text)
-
-
-_positive = partial(_count, least=1)
-
-
-def _case(text: str) -> SearchCase:
-    try:
-        d, S, K = map(int, text.split(","))
-        return SearchCase(d=d, S=S, K=K)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}; expected d,S,K where S divides d and K is at least 2, for example 128,64,512"
-        ) from None
 
 
 def _load(arguments: argparse.Namespace) -> Plan:
@@ -210,13 +144,34 @@ def _bench_train(arguments: argparse.Namespace) -> None:
     )
 
 
+def _bench_evaluation(arguments: argparse.Namespace) -> None:
+    given = {key: getattr(arguments, key) for key in ("images", "repeats", "out")}
+    settings = load(arguments.params, arguments.scale)
+    _function("pqgan.evaluate.bench:run")(settings, arguments.name, **given)
+
+
 def _codes(arguments: argparse.Namespace) -> None:
-    given = {key: value for key, value in vars(arguments).items() if key not in ("verb", "command")}
-    for name in ("model", "images"):
-        if name in given and not given[name].is_dir():
-            expected = "a trained tokenizer's" if name == "model" else "one of images"
-            raise DataError(f"--{name}: {given[name]}: no such folder; expected {expected}")
+    given = _given(arguments)
+    _check_folders(given, model="a trained tokenizer's", images="one of images")
     _function(f"pqgan.tokenizer.folders:{arguments.verb}")(**given)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    given = _given(arguments)
+    _check_folders(given, images="one of images", generated="one of images")
+    _function("pqgan.evaluate.command:evaluate")(**given)
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {key: value for key, value in vars(arguments).items() if key not in ("verb", "command")}
+
+
+def _check_folders(given: dict[str, Any], **expected: str) -> None:
+    for name, words in expected.items():
+        folder = given.get(name)
+        if folder is not None and not folder.is_dir():
+            got = "is a file" if folder.exists() else "no such folder"
+            raise DataError(f"--{name}: {folder}: {got}; expected {words}")
 
 
 def _render(arguments: argparse.Namespace) -> None:

@@ -1,69 +1,12 @@
-"""Settings -> every job of the pipeline, with the address of its result.
+"""Settings -> every job of the pipeline, and what each is made from."""
 
-An address is `<name>-<digest>`; the digest covers every setting the result depends on and the digests of all it is made
-from, so that two settings never share a path and an old result is found again when a number is changed back.
-"""
-
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
 from pydantic import BaseModel
 
 from pqgan.errors import SettingsError
+from pqgan.job import Job
 from pqgan.settings import Settings
-
-
-@dataclass(frozen=True)
-class Job:
-    """One result: what it is called, what it depends on, where it lies."""
-
-    scale: str
-    chapter: str
-    name: str
-    spec: Mapping
-    inputs: Mapping[str, "Job"] = field(default_factory=dict)
-    shown: Mapping = field(default_factory=dict)
-    """Settings of what lies beside the numbers, pictures say: part of this address, not of those downstream."""
-
-    @cached_property
-    def _content(self) -> str:
-        inputs = {role: job._content for role, job in self.inputs.items()}
-        return _sha256({"chapter": self.chapter, "name": self.name, "spec": self.spec, "inputs": inputs})
-
-    @property
-    def digest(self) -> str:
-        """Eight hex digits over every setting that the result depends on, upstream included."""
-        return self.settings_digest[:8]
-
-    @property
-    def id(self) -> str:
-        return f"{self.name}-{self.digest}"
-
-    @property
-    def root(self) -> str:
-        return f"data/prepared/{self.scale}" if self.chapter == "data" else f"results/{self.scale}/{self.chapter}"
-
-    @property
-    def path(self) -> str:
-        """Folder of the result, from the repository's root."""
-        return f"{self.root}/{self.id}"
-
-    @property
-    def run_path(self) -> str:
-        """Folder of a training until its result is there: checkpoints, log, owner."""
-        return f"runs/{self.scale}/{self.chapter}/{self.id}"
-
-    @cached_property
-    def settings_digest(self) -> str:
-        """sha256 of what the digest covers, in full."""
-        return _sha256({"content": self._content, "shown": self.shown})
-
-
-def _sha256(content: Mapping) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(*sections: BaseModel | None, **values) -> dict:
@@ -84,6 +27,7 @@ class Plan:
         self._jobs: dict[str, dict[str, Job]] = {}
         self._data()
         self._tokenizers()
+        self._published()
         self._selections()
         self._finetunes()
         self._adaptations()
@@ -112,7 +56,10 @@ class Plan:
 
     def tokenizer_path(self, reference: str) -> str:
         """Folder of the tokenizer that a latent of the LDM chapter names."""
-        job = self._tokenizer(reference)
+        return self.model_path(self._tokenizer(reference))
+
+    def model_path(self, job: Job) -> str:
+        """Folder of the tokenizer that a job made; a sub-folder of the backbone's."""
         return f"{job.path}/vae" if job.chapter == "backbone" else job.path
 
     def _tokenizer(self, reference: str) -> Job:
@@ -165,11 +112,39 @@ class Plan:
                 **({"codebook": upkeep} if upkeep else {}),
             )
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
-            sets = {"val": scale.evaluation.data, **scale.evaluation.transfer}
-            self._evaluate("evaluate", name, model, sets)
+            self._evaluate("evaluate", name, model, self._sets())
+
+    def _published(self) -> None:
+        section = self.settings.scale.evaluation
+        for name in section.published:
+            model = self._add("published", name, {"version": section.version})
+            self._evaluate("evaluate", name, model, self._sets())
+
+    def _sets(self) -> dict[str, str]:
+        section = self.settings.scale.evaluation
+        return {"val": section.data, **section.transfer}
+
+    def _reference(self, prepared: str, size: int | None = None) -> Job:
+        """Features of the originals of a set, shared by all that are compared with them."""
+        scale, reading = self.settings.scale, self.settings.reading
+        own = scale.data.sets[prepared].size
+        size = size or own
+        name = prepared if size == own else f"{prepared}-{size}"
+        if name in self.chapter("reference"):
+            return self.job("reference", name)
+        features = scale.evaluation.features.model_dump(mode="json", exclude={"lpips", "perceptual"})
+        spec = {
+            "features": features,
+            "rows": reading.metrics.fid,
+            "size": size,
+            "geometry": reading.data.geometry,
+            "version": scale.evaluation.version,
+        }
+        return self._add("reference", name, spec, data=self.job("data", prepared))
 
     def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str]) -> Job:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
+        inputs |= {f"reference-{role}": self._reference(prepared) for role, prepared in sets.items()}
         section = self.settings.scale.evaluation
         shown = {"batch": section.batch, "showcase": section.showcase}
         return self._add(chapter, name, self._evaluation_spec(), shown, model=model, **inputs)
@@ -258,9 +233,10 @@ class Plan:
         scale, reading = self.settings.scale, self.settings.reading
         section = scale.ldm
         own = section.model_dump(mode="json", exclude={"latents", "data", "reference", "sample_batch", "grid"})
-        features = scale.evaluation.features.model_dump(mode="json")
         for name, latent in section.latents.items():
             tokenizer = self._tokenizer(latent.tokenizer)
+            if tokenizer.chapter == "backbone" and latent.tokenizer not in self.chapter("evaluate"):
+                self._evaluate("evaluate", latent.tokenizer, tokenizer, self._sets())
             spec = {
                 "ldm": own,
                 "latent": reading.adaptation.latent,
@@ -274,11 +250,11 @@ class Plan:
                 method=latent.method,
                 batch=section.sample_batch,
                 grid=section.grid,
-                fid=[reading.metrics.fid, features["weights"], features["seed"], features["fid_input"]],
+                fid=reading.metrics.fid,
                 version=scale.evaluation.version,
                 seed=scale.seed,
             )
-            reference = self.job("data", section.reference)
+            reference = self._reference(section.reference, section.resolution)
             self._add("generation", name, spec, model=model, tokenizer=tokenizer, reference=reference)
 
     def _benches(self) -> None:

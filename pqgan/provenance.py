@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.storage.atomic import write_text
 
 PACKAGES = (

@@ -1,12 +1,26 @@
 """metrics.json: what was measured, how, on how many images, through which networks. Tables read nothing else."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, model_validator
 
 from pqgan.errors import DataError
 from pqgan.storage.atomic import write_text
+
+Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity", "NaN"]}]})]
+"""As JSON has no numbers that are not finite, these are strings in the file."""
+
+
+class FeatureNetwork(BaseModel):
+    """A network that a metric looks through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str
+    """Where its weights come from: an address, a hub id with its revision, or the seed of random ones."""
+    files: dict[str, str]
+    """sha256 of each file of weights that was read; empty where they are random."""
 
 
 class Measurement(BaseModel):
@@ -15,15 +29,17 @@ class Measurement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True, ser_json_inf_nan="strings")
 
     metric: str
-    """psnr, lpips, rfid, cmmd, H_n, P_n, dead_codes, gfid, overhead, images_per_second, memory, ..."""
-    value: float
+    """psnr, ssim, lpips, rfid, cmmd, H_n, P_n, dead_codes, gfid, overhead, images_per_second, memory, ..."""
+    value: Number
     unit: str = ""
     n: int
     """Images, samples or repeats behind the value."""
     protocol: str
     """How it was computed, in words a reader of the table understands."""
+    interval: tuple[Number, Number] | None = None
+    """Of the value: 95 %, by bootstrap over images; None where the metric is no mean over images."""
     network: str | None = None
-    """Feature network with its weights; None where the metric has none."""
+    """Feature network with its weights, as Record.networks names it; None where the metric has none."""
     on: str | None = None
     """Set it was measured on: val, FFHQ, LSUN, ...; None where there is none."""
     headline: bool = True
@@ -37,17 +53,33 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     kind: Literal["reconstruction", "generation", "matching", "speed"]
     name: str
     """Of the job: f8-d128-S64-K512, PQSD-Quick, ..."""
-    scale: str
+    scale: str | None
+    """None where no scale of params.yaml was run: `pqgan evaluate` on a folder."""
     subject: dict[str, Any]
     """What was measured: the tokenizer's or generator's settings (kind, F, d, S, K, method, resolution, ...)."""
     sets: dict[str, str] = {}
     """Set by role -> name of the prepared set that played it."""
     measurements: list[Measurement]
+    networks: dict[str, FeatureNetwork] = {}
+    """Those that the measurements name."""
+    device: str
+    """That computed, as tables name it."""
+    dtype: str
+    """What networks computed in: fp32, bf16, ..."""
+    seconds: float
+    """The measuring took, from the first image to the last number."""
     provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _networks_are_known(self) -> Self:
+        named = {item.network for item in self.measurements if item.network is not None}
+        if unknown := named - set(self.networks):
+            raise ValueError(f"networks: {', '.join(sorted(unknown))} is missing; allowed: all that measurements name")
+        return self
 
     def get(self, metric: str, on: str | None = None) -> Measurement | None:
         """The headline measurement of a metric, or None."""
@@ -76,4 +108,4 @@ def read_record(folder: Path | str) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}: {key}: {first['msg']}; expected a record of schema 1; delete the folder") from None
+        raise DataError(f"{path}: {key}: {first['msg']}; expected a record of schema 2; delete the folder") from None

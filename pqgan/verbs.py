@@ -22,18 +22,32 @@ VERBS = {
     "train-tokenizer": Verb(
         "tokenizer", "configuration", "pqgan.tokenizer.train:train", ("data",), "train a tokenizer from scratch", True
     ),
+    "reference": Verb(
+        "reference",
+        "set",
+        "pqgan.evaluate.reference:run",
+        ("data",),
+        "compute what metrics need of a set's originals, once for all models",
+    ),
+    "fetch-baseline": Verb(
+        "published",
+        "published name",
+        "pqgan.evaluate.baselines.fetch:run",
+        (),
+        "fetch and convert a published tokenizer to compare with",
+    ),
     "evaluate-tokenizer": Verb(
         "evaluate",
         "configuration",
         "pqgan.evaluate.reconstruction:run",
-        ("model", "sets="),
+        ("model", "sets=", "references="),
         "reconstruct sets of images and measure",
     ),
     "evaluate-finetuned": Verb(
         "evaluate_finetuned",
         "selected-fF or finetuned-fF",
         "pqgan.evaluate.reconstruction:run",
-        ("model", "sets="),
+        ("model", "sets=", "references="),
         "measure a tokenizer at the high resolution, before or after fine-tuning",
     ),
     "select-tokenizer": Verb("select", "fF", "pqgan.tokenizer.select:run", (), "choose the best tokenizer of a factor"),

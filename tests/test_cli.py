@@ -90,7 +90,8 @@ def test_a_result_that_is_used_needs_its_checkpoints_no_more(smoke, params_path,
         Path(job.path, "provenance.json").touch()
     monkeypatch.setattr("pqgan.evaluate.reconstruction.run", lambda *_, **__: None)
     arguments = ["evaluate-tokenizer", "f8-d16-S8-K64", "--params", str(params_path), "--scale", "smoke"]
-    assert main([*arguments, "--model", job.path, "--sets", f"val={job.path}", "--out", "out"]) == 0
+    inputs = ["--model", job.path, "--sets", f"val={job.path}", "--references", f"val={job.path}"]
+    assert main([*arguments, *inputs, "--out", "out"]) == 0
     assert checkpoint.exists() != published
 
 

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,10 +34,29 @@ class Batch:
     captions: list[str]
 
 
+class ImageSet(Protocol):
+    """What batches are made of: a prepared set, or anything that reads like one."""
+
+    size: int
+    """Shortest side of the images, pixels."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> np.ndarray:
+        """RGB pixels (H, W, 3), uint8."""
+        ...
+
+    def label(self, index: int) -> int:
+        """Class; -1 where there is none."""
+        ...
+
+    def caption(self, index: int) -> str: ...
+
+
 class _Crops(Dataset):
     """Image `index` of a set at a resolution; by chance `draw`, or from its centre where that is None."""
 
-    def __init__(self, prepared: PreparedSet, resolution: int, geometry: Geometry, seed: int):
+    def __init__(self, prepared: ImageSet, resolution: int, geometry: Geometry, seed: int):
         self.prepared, self.resolution, self.geometry, self.seed = prepared, resolution, geometry, seed
 
     def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int, str]:
@@ -156,12 +176,12 @@ def _numbered(steps: range, batches: Generator[Batch, None, None]) -> Generator[
 
 
 def evaluation_batches(
-    prepared: PreparedSet,
+    prepared: ImageSet,
     *,
     batch: int,
     resolution: int | None = None,
     geometry: Geometry,
-    limit: int | None = None,
+    images: range | None = None,
     workers: int = 0,
     device: torch.device | str = "cpu",
 ) -> Generator[Batch, None, None]:
@@ -172,7 +192,7 @@ def evaluation_batches(
         batch: images a batch.
         resolution: side of the images, pixels; the set's size where None.
         geometry: as for training.
-        limit: how many images, from the first; all where None.
+        images: which; all where None.
         workers: processes that load.
         device: where the batches are wanted.
 
@@ -180,7 +200,7 @@ def evaluation_batches(
         DataError: a damaged image.
         ResourceError: a worker is stuck or was killed.
     """
-    n = len(prepared) if limit is None else min(limit, len(prepared))
+    images = range(len(prepared)) if images is None else images
     crops = _Crops(prepared, resolution or prepared.size, geometry, seed=0)
-    batches = [[(index, None) for index in range(first, min(first + batch, n))] for first in range(0, n, batch)]
+    batches = [[(index, None) for index in images[start : start + batch]] for start in range(0, len(images), batch)]
     return _load(crops, batches, workers, device)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pqgan.engine.workers import shield
 from pqgan.errors import DataError, ResourceError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder, write_text

@@ -8,7 +8,7 @@ from pqgan.data.prepared import PreparedSet
 from pqgan.engine.draws import Draws
 from pqgan.engine.launch import make_fabric
 from pqgan.errors import DataError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import load_tokenizer

@@ -9,7 +9,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pqgan.errors import ResourceError, SettingsError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings

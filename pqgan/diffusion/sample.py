@@ -13,7 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from pqgan.engine.launch import device as device_of
 from pqgan.errors import DataError, NumericalError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
@@ -120,10 +120,11 @@ def sample_classes(
     seed: int,
     device: torch.device | str,
     batch: int,
+    first: int = 0,
 ) -> Iterator[Tensor]:
     """Sample a latent diffusion model with DDIM, without guidance (reading 26).
 
-    Image i depends on (seed, i) and its label, not on the batch it is made in.
+    The noise of image i depends on (seed, i) alone, not on the batch or the process it is made in.
 
     Args:
         model: folder with unet/, class_embedding/ and scheduler/.
@@ -132,6 +133,7 @@ def sample_classes(
         steps: DDIM steps.
         eta: 0 deterministic, 1 as noisy as DDPM.
         batch: images at a time.
+        first: i of the first image, where another process makes those before.
 
     Yields:
         Images (B, 3, H, W) in [-1, 1], in the order of labels.
@@ -151,9 +153,9 @@ def sample_classes(
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < known:
         raise DataError(f"{model}: labels reach from {labels.min()} to {labels.max()}; expected 0 to {known - 1}")
     side = unet.config.sample_size
-    for first in range(0, len(labels), batch):
-        chunk = labels[first : first + batch].to(device)
-        generators = [generator_at(seed, first + row, "samples", device) for row in range(len(chunk))]
+    for start in range(0, len(labels), batch):
+        chunk = labels[start : start + batch].to(device)
+        generators = [generator_at(seed, first + start + row, "samples", device) for row in range(len(chunk))]
         with torch.inference_mode():
             context = embedding(chunk)  # (B, 1, context)
             shape = (len(chunk), tokenizer.channels, side, side)
@@ -161,6 +163,6 @@ def sample_classes(
             for time in scheduler.timesteps:
                 prediction = unet(latents, time, context, return_dict=False)[0]
                 latents = scheduler.step(prediction, time, latents, eta=eta, generator=generators).prev_sample
-            _check_finite(latents, model, first)
+            _check_finite(latents, model, first + start)
             images = tokenizer.decode(latents / tokenizer.scaling_factor).clamp(-1, 1)
         yield images

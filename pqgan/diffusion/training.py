@@ -19,7 +19,7 @@ from pqgan.engine.loop import fit
 from pqgan.engine.publish import publish
 from pqgan.engine.run_folder import open_run
 from pqgan.engine.state import TrainingState
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import Tokenizer

@@ -1,12 +1,14 @@
 """Devices, precision and processes, through Lightning Fabric."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import distributed, nn
 
-from pqgan.errors import ResourceError
+from pqgan.errors import PqganError, ResourceError
 from pqgan.settings.scale import Hardware
 
 if TYPE_CHECKING:
@@ -27,6 +29,46 @@ def device(hardware: Hardware) -> torch.device:
         )
     use_cuda = hardware.accelerator != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if use_cuda else "cpu")
+
+
+def launch(hardware: Hardware) -> torch.device:
+    """The device of this process of an evaluation, one of hardware.evaluation_devices that each have a process.
+
+    With one it starts nothing and does not pay for importing Fabric.
+
+    Raises:
+        ResourceError: as from `device`.
+    """
+    if hardware.evaluation_devices == 1:
+        return device(hardware)
+    several = {"gpus": hardware.evaluation_devices, "processes": hardware.evaluation_devices}
+    return make_fabric(hardware.model_copy(update=several), "32-true").device
+
+
+@contextmanager
+def agreeing() -> Iterator[None]:
+    """A block at whose end every process learns what went wrong in any: the first says it, the others end in silence.
+
+    Without it they would wait for ever for one that has ended.
+
+    Raises:
+        PqganError: in the first process, that of the first process that had one.
+        SystemExit: with 0 in the others, because a launcher kills the first where another fails.
+    """
+    error = None
+    try:
+        yield
+    except PqganError as raised:
+        error = raised
+    if distributed.is_available() and distributed.is_initialized():
+        errors: list[PqganError | None] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(errors, error)
+        error = next((found for found in errors if found is not None), None)
+        if error is not None and distributed.get_rank():
+            distributed.destroy_process_group()  # left open, it may abort the exit
+            raise SystemExit(0)
+    if error is not None:
+        raise error
 
 
 def _import_fabric() -> "type[Fabric]":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from pqgan.errors import ResourceError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.storage.atomic import new_folder
 

@@ -1,121 +1,173 @@
 """Everything that is measured between a set of images and their reconstructions, accumulated batch by batch."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pqgan.engine.sections import section
 from pqgan.quantise.usage import Usage
 from pqgan.records import Measurement
-from pqgan.settings import Settings
-from pqgan.tokenizer.perceptual import Perceptual
+from pqgan.settings.readings import MetricsReading
 
-from .cmmd import PROTOCOL, cmmd
-from .features import RESIZES, Clip, Inception
-from .frechet import Moments, frechet_distance, sample_note
+from . import bootstrap, processes, psnr
+from .cmmd import PROTOCOL as CMMD_PROTOCOL
+from .cmmd import cmmd
+from .features import RESIZES
+from .frechet import frechet_distance, sample_note
+from .networks import Networks, SetFeatures
 from .pixels import to_float, to_uint8
-from .psnr import PSNR
+from .reference import Reference
+from .ssim import LEAST_SIDE, ssim
+from .ssim import PROTOCOL as SSIM_PROTOCOL
 
+LEAST_IMAGES = 2
+"""Of a covariance, and so of rFID."""
 READING_NAMES = {"mean_over_subspaces": "mean over subspaces", "concatenated": "one histogram of all S*K codewords"}
-
-
-class Networks:
-    """The feature networks of one process, built once for all sets."""
-
-    def __init__(self, settings: Settings, target: torch.device):
-        features, reading = settings.scale.evaluation.features, settings.reading.metrics
-        self.inception = Inception(features).to(target)
-        self.clip = Clip(features, reading.cmmd_antialias).to(target)
-        # the reading's headline backbone is measured even where the scale does not list it
-        backbones = dict.fromkeys((reading.lpips, *features.lpips))
-        self.lpips = {net: Perceptual(features, net).to(target) for net in backbones}
 
 
 class Comparison:
     """Originals against reconstructions, of one set.
 
     Args:
-        settings: whose reading says which way to compute a metric is the headline.
         networks: feature networks, shared between sets.
+        reading: which way to compute a metric is the headline.
         subject: the tokenizer's, with S and K where it is discrete.
+        reference: features of the originals; where None they are computed in passing, and kept in `originals`.
     """
 
-    def __init__(self, settings: Settings, networks: Networks, subject: dict[str, Any]):
-        self.reading = settings.reading.metrics
-        self.networks = networks
-        self.subject = subject
-        self.n = 0
-        self.psnr = PSNR()
-        self.distances: dict[str, list[Tensor]] = {net: [] for net in networks.lpips}
-        self.moments = {resize: tuple(Moments(Inception.dimension) for _ in range(2)) for resize in RESIZES}
-        self.embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
-        self.usage = Usage(subject["S"], subject["K"]) if "K" in subject else None
+    def __init__(
+        self, networks: Networks, reading: MetricsReading, subject: dict[str, Any], reference: Reference | None = None
+    ):
+        self.networks, self.reading, self.subject, self.reference = networks, reading, subject, reference
+        self.originals = None if reference else SetFeatures(networks, reading.fid)
+        self.reconstructions = SetFeatures(networks)
+        # by metric, a tensor (B,) for each batch
+        self._each: dict[str, list[Tensor]] = {"errors": [], "ssim": [], **{net: [] for net in networks.lpips}}
+        self.usage = Usage(subject["S"], subject["K"], networks.device) if "K" in subject else None
 
     def update(self, originals: Tensor, reconstructions: Tensor, codes: Tensor | None) -> None:
         """Add pairs of images (B, 3, H, W) in [-1, 1], and the codes (B, S, h, w) between them."""
-        self.n += len(originals)
-        levels = [to_uint8(images) for images in (originals, reconstructions)]
-        self.psnr.update(*levels)
-        pair = [to_float(images) for images in levels]
-        for net, perceptual in self.networks.lpips.items():
-            self.distances[net].append(perceptual(*pair).cpu())
-        # unrounded: torchmetrics' protocol floors what clean-fid's rounds
-        both = torch.cat([originals, reconstructions])
-        for resize, moments in self.moments.items():
-            features = self.networks.inception(both, resize).chunk(2)
-            for side in range(2):
-                moments[side].update(features[side])
-        for kept, embedded in zip(self.embeddings, self.networks.clip(both).chunk(2), strict=True):
-            kept.append(embedded)
+        with section("pixels"):
+            levels = [to_uint8(images) for images in (originals, reconstructions)]
+            self._each["errors"].append(psnr.squared_errors(*levels))
+            if min(originals.shape[2:]) >= LEAST_SIDE:
+                self._each["ssim"].append(ssim(*levels))
+        with section("perceptual"):
+            pair = [to_float(images) for images in levels]
+            for net, perceptual in self.networks.lpips.items():
+                self._each[net].append(perceptual(*pair))
+        with section("features"):
+            self.reconstructions.update(reconstructions)
+        if self.originals is not None:
+            with section("features of the originals"):
+                self.originals.update(originals)
         if self.usage is not None:
-            self.usage.update(codes)
+            with section("usage"):
+                self.usage.update(codes)
+
+    def over_processes(self) -> "Comparison":
+        """Of all processes together, in the order of their images; each of them has to ask."""
+        if processes.count() == 1:
+            return self
+        whole = Comparison(self.networks, self.reading, self.subject, self.reference)
+        whole.originals = self.originals and self.originals.over_processes()
+        whole.reconstructions = self.reconstructions.over_processes()
+        whole._each = {name: [processes.cat(self._of_images(name))] for name in self._each}
+        whole.usage = self.usage and self.usage.over_processes()
+        return whole
+
+    def _of_images(self, name: str) -> Tensor:
+        empty = torch.zeros(0, dtype=torch.float64, device=self.networks.device)
+        return torch.cat([empty, *(values.double() for values in self._each[name])])
+
+    @property
+    def n(self) -> int:
+        return self.reconstructions.n
 
     def measurements(self, role: str) -> list[Measurement]:
         """The results on the set that plays a role."""
-        rows = [*self._psnr(), *self._lpips(), *self._distributions(), *self._usage()]
+        rows = [*self._psnr(), *self._ssim(), *self._lpips(), *self._distributions(), *self._usage()]
         return [Measurement(on=role, n=self.n, **row) for row in rows]
 
     def _psnr(self) -> list[dict]:
-        exact = ""
-        if self.psnr.exact:
-            exact = "; all images exact" if self.psnr.exact == self.n else f"; {self.psnr.exact} exact images left out"
-        ways = {
-            "mean": (self.psnr.mean(), f"mean over images, 8-bit images{exact}"),
-            "pooled": (self.psnr.pooled(), "of the pooled squared error, 8-bit images"),
+        errors = self._of_images("errors")
+        exact, left_out = psnr.exact(errors), ""
+        if exact:
+            left_out = "; all images exact" if exact == self.n else f"; {exact} exact images left out"
+        finite = psnr.each(errors)[errors > 0]
+        pooled = bootstrap.interval(errors)
+        rows = {
+            "mean": {
+                "value": psnr.mean(errors),
+                "protocol": f"mean over images, 8-bit images{left_out}",
+                "interval": bootstrap.interval(finite),
+            },
+            "pooled": {
+                "value": psnr.pooled(errors),
+                "protocol": "of the pooled squared error, 8-bit images",
+                # PSNR falls as the error grows: the ends of one interval are those of the other
+                "interval": pooled and tuple(psnr.each(torch.tensor(pooled[::-1])).tolist()),
+            },
         }
-        return [
-            {"metric": "psnr", "value": value, "unit": "dB", "protocol": protocol, "headline": way == self.reading.psnr}
-            for way, (value, protocol) in ways.items()
-        ]
+        headline = self.reading.psnr
+        return [{"metric": "psnr", "unit": "dB", **row, "headline": way == headline} for way, row in rows.items()]
+
+    def _ssim(self) -> list[dict]:
+        values = self._of_images("ssim")
+        if not len(values):  # of images too small for its window
+            return []
+        return [{"metric": "ssim", "protocol": SSIM_PROTOCOL, **_mean(values)}]
 
     def _lpips(self) -> list[dict]:
         return [
             {
                 "metric": "lpips",
-                "value": float(torch.cat(self.distances[net]).double().mean()),
                 "protocol": "LPIPS 0.1, mean over images, 8-bit images",
                 "network": perceptual.label,
                 "headline": net == self.reading.lpips,
+                **_mean(self._of_images(net)),
             }
             for net, perceptual in self.networks.lpips.items()
         ]
 
+    def left_out(self) -> dict[str, str]:
+        """Metrics without a measurement here, and why; those of codes, which a tokenizer has or has not, apart."""
+        found = dict.fromkeys(sorted(self.networks.without), "left out as asked")
+        if self.n < LEAST_IMAGES and "rfid" not in found:
+            found["rfid"] = f"needs at least {LEAST_IMAGES} images"
+        if not any(map(len, self._each["ssim"])):
+            found["ssim"] = f"needs images of at least {LEAST_SIDE} px"
+        return found
+
     def _distributions(self) -> list[dict]:
         inception, clip = self.networks.inception, self.networks.clip
+        originals = self.reference or self.originals
         rows = [
             {
                 "metric": "rfid",
-                "value": frechet_distance(*moments),
+                "value": frechet_distance(originals.moments[resize], moments),
                 "protocol": RESIZES[resize] + sample_note(inception.dimension, self.n),
                 "network": inception.label,
                 "headline": resize == self.reading.fid,
             }
-            for resize, moments in self.moments.items()
+            for resize, moments in self.reconstructions.moments.items()
+            if self.n >= LEAST_IMAGES
         ]
-        distance = cmmd(*(torch.cat(kept) for kept in self.embeddings))
-        protocol = f"{PROTOCOL}; {clip.resize}"
-        return [*rows, {"metric": "cmmd", "value": distance, "protocol": protocol, "network": clip.label}]
+        distance = partial(cmmd, device=self.networks.device)
+        rows += [
+            {
+                "metric": "cmmd",
+                "value": distance(originals.embeddings[antialias], embeddings),
+                "protocol": f"{CMMD_PROTOCOL}; {clip.resize(antialias)}",
+                "network": clip.label,
+                "headline": antialias == self.reading.cmmd_antialias,
+            }
+            for antialias, embeddings in self.reconstructions.embeddings.items()
+        ]
+        return rows
 
     def _usage(self) -> list[dict]:
         if self.usage is None:
@@ -131,3 +183,8 @@ class Comparison:
         bits = usage.S * math.log2(usage.K) / self.subject["F"] ** 2
         rows.append({"metric": "bits_per_pixel", "value": bits, "unit": "bit", "protocol": "S log2(K) / F^2"})
         return rows
+
+
+def _mean(values: Tensor) -> dict:
+    """Value and interval of a mean over images."""
+    return {"value": float(values.mean()), "interval": bootstrap.interval(values)}

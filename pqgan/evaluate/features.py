@@ -1,6 +1,6 @@
-"""The feature networks of FID and CMMD: the libraries' own, with published or seeded random weights.
+"""The feature network of FID: the library's own, with published or seeded random weights.
 
-Nothing is downloaded where the weights are random. The perceptual network is in tokenizer/perceptual.
+That of CMMD is in clip, those of LPIPS are in tokenizer/perceptual. Nothing is downloaded where the weights are random.
 """
 
 from collections import OrderedDict
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pqgan.errors import ResourceError
-from pqgan.randomness import generator_at, seeded
-from pqgan.settings.evaluation import Features, HubClip, RandomClip
-from pqgan.storage import weights
-from pqgan.tokenizer.perceptual import describe
+from pqgan import weights
+from pqgan.randomness import generator_at
+from pqgan.settings.evaluation import Features
+from pqgan.tokenizer.perceptual import describe, random_source
 
 from .pixels import to_uint8
 
@@ -22,7 +21,7 @@ Resize = Literal["clean-fid", "torchmetrics"]
 
 RESIZES: dict[Resize, str] = {
     "clean-fid": "8-bit images, clean-fid's legacy_pytorch resize (bilinear, no antialias, not rounded)",
-    "torchmetrics": "8-bit images by floor, torchmetrics' resize (bilinear as in TensorFlow 1, no antialias)",
+    "torchmetrics": "8-bit images by floor, torchmetrics' resize with antialias=False (bilinear as in TensorFlow 1)",
 }
 """How images reach InceptionV3 (reading 13), for the tables."""
 
@@ -73,7 +72,7 @@ class Inception(nn.Module):
         features: weights, seed, and the side that images are resized to.
 
     Raises:
-        ResourceError, DataError: from pqgan.storage.weights.
+        ResourceError, DataError: from pqgan.weights.
     """
 
     dimension = 2048
@@ -85,10 +84,13 @@ class Inception(nn.Module):
         if features.weights == "random":
             network.to_empty(device="cpu").requires_grad_(False)
             _randomise(network, generator_at(features.seed, 0, "inception"))
+            self.source = random_source(features.seed)
+            """Where the weights are from."""
         else:
             state = weights.read("inception")
             classifier = ("fc.weight", "fc.bias")
             weights.load(network, {key: state[key] for key in state if key not in classifier}, "inception")
+            self.source = weights.source("inception")
         # channels last takes a third less time on a CPU
         self.network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         self.side = features.fid_input
@@ -120,82 +122,3 @@ def _randomise(network: nn.Module, generator: torch.Generator) -> None:
             module.weight.mul_(GAIN)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
-
-
-class Clip(nn.Module):
-    """The image tower of CLIP, as CMMD looks through it (reading 14).
-
-    Args:
-        features: published tower, or a small one of the same class with seeded random weights.
-        antialias: whether the bicubic resize to its input size is antialiased.
-
-    Raises:
-        ResourceError: the published tower is wanted and not to be had.
-    """
-
-    def __init__(self, features: Features, antialias: bool):
-        super().__init__()
-        from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-
-        config = features.clip
-        network = _random_clip(config, features.seed) if config.source == "random" else _published_clip(config)
-        self.network = network.requires_grad_(False).eval()
-        self.antialias = antialias
-        self.side = network.config.image_size
-        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1))
-        if config.source == "random":
-            shape = f"{config.layers} layers, width {config.hidden}, patch {config.patch}, {self.side} px"
-            self.label = f"CLIP ViT ({shape}), random weights (seed {features.seed})"
-        else:
-            self.label = f"{config.model} ({self.side} px), pretrained"
-
-    @property
-    def resize(self) -> str:
-        """How images reach the network, for the tables."""
-        return f"8-bit images, bicubic {'with' if self.antialias else 'without'} antialias"
-
-    def train(self, mode: bool = True) -> "Clip":
-        """Stays in evaluation mode."""
-        return super().train(False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (B, D) of unit length of images (B, 3, H, W) in [-1, 1]."""
-        pixels = to_uint8(images).float() / 255
-        size = (self.side, self.side)
-        pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=self.antialias)
-        embeddings = self.network((pixels - self.mean) / self.std).image_embeds
-        return functional.normalize(embeddings, dim=1)
-
-
-def _random_clip(config: RandomClip, seed: int) -> nn.Module:
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    with seeded(seed, "clip"):
-        return CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                hidden_size=config.hidden,
-                intermediate_size=4 * config.hidden,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                patch_size=config.patch,
-                image_size=config.image_size,
-                projection_dim=config.projection,
-            )
-        )
-
-
-def _published_clip(config: HubClip) -> nn.Module:
-    from transformers import CLIPVisionModelWithProjection
-
-    local = weights.folder() and weights.folder() / config.model.rpartition("/")[2]
-    try:
-        if local and local.is_dir():
-            return CLIPVisionModelWithProjection.from_pretrained(local, local_files_only=True)
-        return CLIPVisionModelWithProjection.from_pretrained(config.model, revision=config.revision)
-    except OSError as error:
-        raise ResourceError(
-            f"{config.model}: not in {weights.VARIABLE} ({local or 'not set'}) nor in the Hugging Face cache, "
-            f"and cannot be downloaded ({' '.join(str(error).split())[:120]}); "
-            f"fetch it with `hf download {config.model}`, or set features.clip to a random tower"
-        ) from None

@@ -1,86 +1,87 @@
-"""gFID of a class-conditional latent diffusion model (Table 5, reading 26)."""
+"""Samples of a class-conditional latent diffusion model, measured (Table 5, reading 26)."""
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
-from tqdm import tqdm
 
-from pqgan.data.batches import evaluation_batches
-from pqgan.data.prepared import PreparedSet
 from pqgan.diffusion.sample import sample_classes
-from pqgan.engine.launch import device
+from pqgan.engine.image_progress import ImageProgress
+from pqgan.engine.launch import launch
+from pqgan.engine.timing import arithmetic
 from pqgan.errors import DataError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import provenance
-from pqgan.records import Measurement, Record, write_record
+from pqgan.records import Record, write_record
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder
 from pqgan.tokenizer.load import load_tokenizer
 
-from .features import RESIZES, Inception
-from .frechet import Moments, frechet_distance, sample_note
+from . import processes
+from .distribution import collect
+from .features import Inception
 from .pixels import save_png, to_uint8
+from .reconstruction import devices
+from .reference import read
 
 
-@torch.inference_mode()
 def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference: Path, out: Path) -> None:
-    """Sample a model in memory, compare with a reference set, keep the first samples.
+    """Sample a model in memory, compare with originals, keep the first samples; several processes share the samples.
 
     Args:
         job: of chapter generation; its name is the latent's in settings.scale.ldm.latents.
         model: folder of the latent diffusion model.
         tokenizer: folder of its tokenizer.
-        reference: prepared set that the samples are compared with.
+        reference: features of the originals, made by `pqgan reference`.
         out: metrics.json and 0.png, 1.png, ...
 
     Raises:
         NumericalError: a sample is not finite.
         ResourceError: the published feature network is not to be had.
+        DataError: features of another network, or a model of other latents.
     """
     section, reading = settings.scale.ldm, settings.reading.generation
-    resize = settings.reading.metrics.fid
-    target = device(settings.scale.hardware)
+    target = launch(settings.scale.hardware)
     inception = Inception(settings.scale.evaluation.features).to(target)
+    originals = read(reference, target)
     loaded = load_tokenizer(tokenizer).to(target)
-    real, fake = Moments(inception.dimension), Moments(inception.dimension)
-    prepared = PreparedSet(reference)
-    for batch in evaluation_batches(
-        prepared,
-        batch=section.sample_batch,
-        resolution=section.resolution,
-        geometry=settings.reading.data.geometry,
-    ):
-        real.update(inception(batch.images.to(target), resize))
+    started = time.perf_counter()
+    mine = processes.share_of_batches(max(reading.samples), section.sample_batch)
     samples = sample_classes(
         model,
         loaded,
-        balanced_labels(reading.samples, _classes(model)),
+        balanced_labels(max(reading.samples), _classes(model))[mine.start : mine.stop],
         steps=reading.sampler_steps,
         eta=reading.eta,
         seed=settings.scale.seed,
         device=target,
         batch=section.sample_batch,
+        first=mine.start,
     )
+    kept: list[Tensor] = []
+    seen = collect(
+        _keeping(_with_progress(samples, len(mine), job.id), mine.start, section.grid, kept),
+        inception,
+        originals,
+        resize=settings.reading.metrics.fid,
+        device=target,
+        counts=reading.samples,
+        first=mine.start,
+    )
+    pictures = processes.cat(torch.cat(kept) if kept else torch.empty(0, dtype=torch.uint8))  # (N, 3, H, W)
+    if not processes.is_first():
+        return
+    subject = loaded.subject()
+    how = f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes"
+    measurements = seen.measurements(how)
     with new_folder(out) as folder:
-        for images in _with_progress(samples, reading.samples, job.id):
-            for number, image in enumerate(to_uint8(images[: max(0, section.grid - fake.n)]), start=fake.n):
-                save_png(image, folder / f"{number}.png")
-            fake.update(inception(images.to(target), resize))
-        gfid = Measurement(
-            metric="gfid",
-            value=frechet_distance(real, fake),
-            n=fake.n,
-            protocol=f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes, "
-            f"against {real.n} images; {RESIZES[resize]}{sample_note(inception.dimension, real.n, fake.n)}",
-            network=inception.label,
-            conditions={"reference_n": real.n},
-        )
-        subject = loaded.subject()
+        for number, image in enumerate(pictures):
+            save_png(image, folder / f"{number}.png")
         write_record(
             folder,
             Record(
@@ -96,11 +97,24 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
                     "train_steps": section.steps,
                     "batch": section.batch,
                 },
-                sets={"reference": prepared.name},
-                measurements=[gfid],
+                sets={"reference": originals.about.name},
+                measurements=measurements,
+                networks={inception.label: inception.source},
+                device=devices(target),
+                dtype=arithmetic(target),
+                seconds=round(time.perf_counter() - started, 3),
                 provenance=provenance(job),
             ),
         )
+
+
+def _keeping(samples: Iterable[Tensor], first: int, wanted: int, kept: list[Tensor]) -> Iterator[Tensor]:
+    """The same samples, the first of which has a number; of the run's first ones, as 8-bit images, a list is kept."""
+    for images in samples:
+        yield images
+        if first < wanted:
+            kept.append(to_uint8(images[: wanted - first]))
+        first += len(images)
 
 
 def balanced_labels(samples: int, classes: int) -> Tensor:
@@ -128,7 +142,7 @@ def _parameters(folder: Path) -> int:
 
 
 def _with_progress(samples: Iterable[Tensor], total: int, name: str) -> Iterable[Tensor]:
-    with tqdm(total=total, desc=name, unit="image", disable=None) as bar:
+    with ImageProgress(name, total, quiet=not processes.is_first()) as bar:
         for images in samples:
             yield images
-            bar.update(len(images))
+            bar.add(len(images))

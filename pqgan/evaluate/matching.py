@@ -1,10 +1,11 @@
 """What matching costs: added to a reconstruction, and beside other searches (Figure 5, appendix B, reading 24)."""
 
+import time
 from pathlib import Path
 
 from pqgan.engine.launch import device
 from pqgan.engine.timing import device_name
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.quantise.matching import available
 from pqgan.records import Record, write_record
@@ -29,6 +30,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     """
     bench = settings.scale.matching
     target = device(settings.scale.hardware)
+    started = time.perf_counter()
     measurements = overheads(settings, target)
     searches = Searches(bench.search, target, settings.scale.seed)
     left_out: dict[tuple[str, str], list[SearchCase]] = {}
@@ -51,7 +53,6 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
             "resolution": bench.resolution,
             "batches": list(bench.batches),
             "positions": bench.search.positions,
-            "device": device_name(target),
             "backend": available(target)[0],
             "searches": len(bench.search.cases),
             "left_out": [
@@ -60,6 +61,9 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
             ],
         },
         measurements=measurements,
+        device=device_name(target),
+        dtype=f"networks {bench.precision}, quantiser fp32",
+        seconds=round(time.perf_counter() - started, 3),
         provenance=origin,
     )
     with new_folder(out) as folder:

@@ -13,7 +13,7 @@ RECONSTRUCTION_METRICS = ("seconds_without", "seconds_with", "overhead", "quanti
 
 def table(record: Record) -> str:
     """Lines for people, of the numbers that metrics.json holds."""
-    heading = f"{record.subject['device']}; medians of runs that take turns in one process"
+    heading = f"{record.device}; medians of runs that take turns in one process"
     blocks = [[heading], _searches(record), _reconstructions(record), _left_out(record)]
     return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 

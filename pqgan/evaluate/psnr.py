@@ -1,4 +1,8 @@
-"""Peak signal-to-noise ratio of 8-bit images, in both readings (point 11)."""
+"""Peak signal-to-noise ratio of 8-bit images, in both readings (point 11).
+
+An image that is reproduced exactly has no finite PSNR. The mean over images leaves it out, and `exact` says how many
+there are, so that the result can tell.
+"""
 
 import math
 
@@ -8,36 +12,47 @@ from torch import Tensor
 PEAK = 255.0
 
 
-class PSNR:
-    """Squared errors of any number of image pairs.
+def squared_errors(originals: Tensor, reconstructions: Tensor) -> Tensor:
+    """Mean squared error (B,) float64 of every image, in squared levels.
 
-    An image that is reproduced exactly has no finite PSNR; the mean leaves it out, and `exact` counts them.
+    The squares are summed as integers: the result is the same on every device, and 0 only for equal images.
+
+    Args:
+        originals, reconstructions: 8-bit images (B, C, H, W).
     """
+    if originals.dtype != torch.uint8 or reconstructions.dtype != torch.uint8:
+        raise ValueError(f"psnr: got images of {originals.dtype} and {reconstructions.dtype}; expected torch.uint8")
+    if originals.dim() != 4 or originals.shape != reconstructions.shape:
+        raise ValueError(
+            f"psnr: got images {tuple(originals.shape)} and {tuple(reconstructions.shape)}; expected (B, C, H, W) twice"
+        )
+    difference = originals.int() - reconstructions.int()  # (B, C, H, W)
+    return difference.square().sum(dim=(1, 2, 3), dtype=torch.int64).double() / math.prod(originals.shape[1:])
 
-    def __init__(self):
-        self._errors: list[Tensor] = []
 
-    def update(self, originals: Tensor, reconstructions: Tensor) -> None:
-        """Add pairs of 8-bit images (B, 3, H, W)."""
-        difference = originals.double() - reconstructions.double()
-        self._errors.append(difference.square().mean(dim=(1, 2, 3)).cpu())
+def each(errors: Tensor) -> Tensor:
+    """PSNR (N,) float64 in dB of every image, of its squared error (N,); inf where it is exact."""
+    return 10 * (PEAK**2 / errors.double()).log10()
 
-    @property
-    def errors(self) -> Tensor:
-        """Mean squared error (N,) of every image, in squared levels."""
-        return torch.cat(self._errors)
 
-    @property
-    def exact(self) -> int:
-        return int((self.errors == 0).sum())
+def exact(errors: Tensor) -> int:
+    """How many of the images with squared errors (N,) are reproduced exactly."""
+    return int((errors == 0).sum())
 
-    def mean(self) -> float:
-        """Mean over images of the per-image PSNR in dB; infinite only if every image is exact."""
-        errors = self.errors
-        errors = errors[errors > 0]
-        return float((10 * (PEAK**2 / errors).log10()).mean()) if len(errors) else math.inf
 
-    def pooled(self) -> float:
-        """PSNR in dB of the squared error pooled over all images of one size; infinite only if every image is exact."""
-        pooled = float(self.errors.mean())
-        return 10 * math.log10(PEAK**2 / pooled) if pooled else math.inf
+def mean(errors: Tensor) -> float:
+    """Mean of the PSNR in dB over the images that are not exact; inf only if all are."""
+    finite = _some(errors)[errors > 0]
+    return float(each(finite).mean()) if len(finite) else math.inf
+
+
+def pooled(errors: Tensor) -> float:
+    """PSNR in dB of the squared error pooled over all images, which are of one size; inf only if all are exact."""
+    error = float(_some(errors).double().mean())
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def _some(errors: Tensor) -> Tensor:
+    if not len(errors):
+        raise ValueError("psnr: got no squared errors; expected those of at least one image")
+    return errors

@@ -1,98 +1,233 @@
 """Reconstruction metrics of a tokenizer (Tables 1 and 2): one pass over every set feeds all of them."""
 
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pqgan.data.batches import evaluation_batches
+from pqgan.data.batches import ImageSet, evaluation_batches
+from pqgan.data.pixels import Geometry
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import device
+from pqgan.engine.image_progress import ImageProgress
+from pqgan.engine.launch import agreeing, launch
+from pqgan.engine.sections import measured, section
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name
-from pqgan.plan import Job
+from pqgan.errors import SettingsError
+from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
+from pqgan.settings.readings import MetricsReading
 from pqgan.storage.atomic import new_folder
-from pqgan.tokenizer.load import load_tokenizer
+from pqgan.tokenizer.load import Tokenizer
 
-from .comparison import Comparison, Networks
+from . import processes, reference
+from .baselines.open import open_model
+from .comparison import Comparison
+from .networks import Networks
 from .pixels import save_png, to_uint8
+from .reference import Reference
+
+
+@dataclass
+class Pass:
+    """What one pass over a set left, of all processes together."""
+
+    comparison: Comparison
+    seconds: dict[str, float]
+    """Of each part of the pass, in this process."""
+    speed: Measurement
+    pictures: tuple[Tensor, Tensor] = field(repr=False)
+    """The first originals and their reconstructions (N, 3, H, W), uint8."""
 
 
 @torch.inference_mode()
-def run(settings: Settings, job: Job, *, model: Path, sets: dict[str, Path], out: Path) -> None:
+def reconstruct(
+    tokenizer: Tokenizer,
+    images: ImageSet,
+    networks: Networks,
+    reading: MetricsReading,
+    *,
+    role: str,
+    batch: int,
+    geometry: Geometry,
+    originals: Reference | None = None,
+    workers: int = 0,
+    pictures: int = 0,
+    name: str = "",
+) -> Pass:
+    """Reconstruct a set and feed every metric; every process of the job takes its share of the images.
+
+    Args:
+        tokenizer: on the networks' device.
+        reading: which way to compute a metric is the headline.
+        role: of the set in the tables.
+        batch: images at a time.
+        geometry: how images reach the set's size.
+        originals: features of the originals; computed in the same pass where None.
+        workers: processes that load.
+        pictures: how many of the first images to keep.
+        name: of the model, for the progress bar.
+
+    Raises:
+        SettingsError: the tokenizer's F does not divide the size of the images.
+        NumericalError: a reconstruction is not finite.
+    """
+    check_size(tokenizer, images.size)
+    target = networks.device
+    comparison = Comparison(networks, reading, tokenizer.subject(), originals)
+    stopwatch = Stopwatch(target)
+    share = processes.share_of_batches(len(images), batch)
+    kept: list[tuple[Tensor, Tensor]] = []
+    seen = share.start
+    started = time.perf_counter()
+    batches = evaluation_batches(images, batch=batch, geometry=geometry, images=share, workers=workers, device=target)
+    bar = ImageProgress(f"{name} on {role}", len(share), quiet=not processes.is_first())
+    with measured(target) as parts, agreeing(), bar:
+        for found in batches:
+            if len(share) <= batch:
+                tokenizer.reconstruct(found.images)  # the first reconstruction allocates and selects kernels
+            with section("reconstruction"), stopwatch.lap():
+                reconstructions, codes = tokenizer.round_trip(found.images)  # (B, 3, H, W), (B, S, h, w)
+            comparison.update(found.images, reconstructions, codes)
+            first = max(0, min(len(found.images), pictures - seen))
+            kept.append((to_uint8(found.images[:first]), to_uint8(reconstructions[:first])))
+            seen += len(found.images)
+            bar.add(len(found.images))
+        seconds = {part: sum(watch.laps()) for part, watch in parts.items()}
+    seconds["pass"] = time.perf_counter() - started
+    empty = torch.zeros(0, 3, images.size, images.size, dtype=torch.uint8, device=target)
+    sides = (torch.cat([empty, *side]) for side in zip(*kept, strict=True)) if kept else (empty, empty)
+    whole = comparison.over_processes()
+    speed = _speed(role, stopwatch.laps(), len(share), batch, target)
+    return Pass(whole, seconds, speed, tuple(processes.cat(side) for side in sides))
+
+
+def check_size(tokenizer: Tokenizer, size: int) -> None:
+    """Raise SettingsError where F does not divide the side of the images, naming the nearest that it does."""
+    F = tokenizer.factor
+    if size % F:
+        below = size // F * F
+        nearest = " or ".join(str(side) for side in (below, below + F) if side)
+        raise SettingsError(f"size: got images of {size} px for a tokenizer with F={F}; allowed: {nearest}")
+
+
+def run(
+    settings: Settings, job: Job, *, model: Path, sets: dict[str, Path], references: dict[str, Path], out: Path
+) -> None:
     """Measure a tokenizer on every set and keep its first reconstructions.
 
     Args:
         job: of chapter evaluate; its name says whether the tokenizer is of the sweep, selected or fine-tuned.
         model: folder of the tokenizer.
         sets: role in the tables (val, FFHQ, LSUN) -> prepared set.
+        references: role -> features of the set's originals.
         out: metrics.json and showcase/<role>/<i>_original.png, <i>_reconstruction.png.
 
     Raises:
         NumericalError: a reconstruction is not finite.
         ResourceError: a published feature network is not to be had.
+        DataError: features of other originals.
     """
-    section = settings.scale.evaluation
-    target = device(settings.scale.hardware)
-    tokenizer = load_tokenizer(model).to(target)
-    networks = Networks(settings, target)
-    subject = tokenizer.subject()
-    prepared = {role: PreparedSet(path) for role, path in sets.items()}
-    measurements: list[Measurement] = []
+    section_, reading = settings.scale.evaluation, settings.reading
+    hardware = settings.scale.hardware
+    target = launch(hardware)
+    started = time.perf_counter()
+    with agreeing():
+        tokenizer = open_model(Path(model)).to(target)
+        networks = Networks(section_.features, reading.metrics, target)
+        prepared = {role: PreparedSet(path) for role, path in sets.items()}
+        originals = {role: _reference(references, role, images, networks) for role, images in prepared.items()}
+    passes = {
+        role: reconstruct(
+            tokenizer,
+            images,
+            networks,
+            reading.metrics,
+            role=role,
+            batch=section_.batch,
+            geometry=reading.data.geometry,
+            originals=originals[role],
+            workers=hardware.workers,
+            pictures=section_.showcase,
+            name=job.id,
+        )
+        for role, images in prepared.items()
+    }
+    if not processes.is_first():
+        return
     with new_folder(out) as folder:
-        for role, images_of in prepared.items():
-            comparison = Comparison(settings, networks, subject)
-            stopwatch = Stopwatch(target)
-            kept = 0
-            batches = evaluation_batches(images_of, batch=section.batch, geometry=settings.reading.data.geometry)
-            for number, batch in enumerate(batches):
-                originals = batch.images.to(target)  # (B, 3, H, W)
-                if number == 0:
-                    tokenizer.reconstruct(originals)  # the first pass allocates and selects kernels
-                with stopwatch.lap():
-                    reconstructions, codes = tokenizer.round_trip(originals)
-                comparison.update(originals, reconstructions, codes)
-                kept = _showcase(folder / "showcase" / role, originals, reconstructions, kept, section.showcase)
-            measurements += comparison.measurements(role)
-            measurements.append(_speed(role, comparison.n, stopwatch, section.batch, target))
-        write_record(
-            folder,
-            Record(
-                kind="reconstruction",
-                name=job.name,
-                scale=settings.name,
-                subject={**subject, "stage": _stage(job.name)},
-                sets={role: images_of.name for role, images_of in prepared.items()},
-                measurements=measurements,
-                provenance=provenance(job),
+        for role, made in passes.items():
+            save_pictures(folder / "showcase" / role, *made.pictures)
+        record = Record(
+            kind="reconstruction",
+            name=job.name,
+            scale=settings.name,
+            subject={**tokenizer.subject(), "stage": _stage(job)},
+            sets={role: images.name for role, images in prepared.items()},
+            **results(passes, networks, started),
+            provenance=provenance(
+                job,
+                model=tokenizer.source.model_dump(),
+                seconds_of={role: made.seconds for role, made in passes.items()},
             ),
         )
+        write_record(folder, record)
 
 
-def _stage(name: str) -> str:
-    prefix = name.partition("-")[0]
+def results(passes: dict[str, Pass], networks: Networks, started: float) -> dict[str, Any]:
+    """The part of a record that the passes made, by role."""
+    return {
+        "measurements": [m for role, made in passes.items() for m in (*made.comparison.measurements(role), made.speed)],
+        "networks": networks.sources(),
+        "device": devices(networks.device),
+        "dtype": arithmetic(networks.device),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _reference(references: dict[str, Path], role: str, images: PreparedSet, networks: Networks) -> Reference:
+    if role not in references:
+        raise SettingsError(f"--references: got {', '.join(references) or 'none'}; allowed: one for each set")
+    found = reference.read(references[role], networks.device)
+    found.check(networks.of_sets(), n=len(images), digest=images.digest)
+    return found
+
+
+def _stage(job: Job) -> str:
+    if job.inputs and job.inputs["model"].chapter in ("published", "backbone"):
+        return job.inputs["model"].chapter
+    prefix = job.name.partition("-")[0]
     return prefix if prefix in ("finetuned", "selected") else "sweep"
 
 
-def _showcase(folder: Path, originals: Tensor, reconstructions: Tensor, kept: int, wanted: int) -> int:
-    """Save pairs until there are as many as wanted; returns how many there are."""
-    for original, reconstruction in zip(to_uint8(originals), to_uint8(reconstructions), strict=True):
-        if kept == wanted:
-            break
-        save_png(original, folder / f"{kept}_original.png")
-        save_png(reconstruction, folder / f"{kept}_reconstruction.png")
-        kept += 1
-    return kept
+def save_pictures(folder: Path, originals: Tensor, reconstructions: Tensor) -> None:
+    """Pairs of 8-bit images (N, 3, H, W) as PNG files."""
+    for number, pair in enumerate(zip(originals, reconstructions, strict=True)):
+        for side, image in zip(("original", "reconstruction"), pair, strict=True):
+            save_png(image, folder / f"{number}_{side}.png")
 
 
-def _speed(role: str, n: int, stopwatch: Stopwatch, batch: int, target: torch.device) -> Measurement:
+def devices(target: torch.device) -> str:
+    """Those of all processes, as tables name them."""
+    count = processes.count()
+    return f"{count} x {device_name(target)}" if count > 1 else device_name(target)
+
+
+def _speed(role: str, laps: list[float], images: int, batch: int, target: torch.device) -> Measurement:
+    """Images a second of all processes, without each one's first batch where there are more."""
+    if len(laps) > 1:
+        laps, images = laps[1:], images - batch
+    counts = processes.cat(torch.tensor([[images, sum(laps)]], dtype=torch.float64, device=target))  # (processes, 2)
+    n, seconds = float(counts[:, 0].sum()), float(counts[:, 1].max())
     return Measurement(
         metric="images_per_second",
-        value=n / sum(stopwatch.laps()),
+        value=n / seconds,
         unit="1/s",
-        n=n,
-        protocol=f"encode, quantise and decode, batches of {batch}, {arithmetic(target)}, {device_name(target)}",
+        n=int(n),
+        protocol=f"encode, quantise and decode, batches of {batch}, {arithmetic(target)}, {devices(target)}",
         on=role,
     )

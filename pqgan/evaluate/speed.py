@@ -1,6 +1,7 @@
 """Sampling speed and memory of a text-to-image generator (Table 3, reading 23)."""
 
 import math
+import time
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from pqgan.diffusion.sample import load_pipeline
 from pqgan.diffusion.unet import latent_side
 from pqgan.engine.launch import device
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name, peak_memory
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
@@ -40,6 +41,7 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
     else:
         key, size = f"adapt.variants.{job.name}.sample_size", settings.scale.adapt.variants[job.name].sample_size
     target = device(settings.scale.hardware)
+    started = time.perf_counter()
     pipeline = load_pipeline(unet, backbone, tokenizer).to(target)
     pipeline.set_progress_bar_config(disable=True)
     side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, key)
@@ -103,6 +105,9 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
                     "latent_size": side,
                 },
                 measurements=[Measurement(n=images, **row) for row in rows],
+                device=device_name(target),
+                dtype=arithmetic(target, pipeline.unet.dtype),
+                seconds=round(time.perf_counter() - started, 3),
                 provenance=provenance(job),
             ),
         )

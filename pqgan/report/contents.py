@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from pqgan.errors import SettingsError
-from pqgan.plan import Job, Plan
+from pqgan.job import Job
+from pqgan.plan import Plan
 
 ITEMS: dict[str, str] = {
     "table1": "Reconstruction on the validation set",
@@ -66,6 +67,11 @@ def continuous(plan: Plan) -> list[str]:
     return [config.name for config in plan.settings.scale.tokenizer.baselines if config.kind == "kl"]
 
 
+def published(plan: Plan) -> list[str]:
+    """Published tokenizers that are measured too."""
+    return list(plan.chapter("published"))
+
+
 def candidates(plan: Plan, factor: int) -> list[str]:
     """Configurations that the selection of a factor chooses from; one where the reading names it."""
     job = plan.job("select", f"f{factor}")
@@ -97,8 +103,8 @@ def _table5(plan: Plan) -> list[Job]:
 
 
 _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
-    "table1": lambda plan: [*plan.chapter("select").values(), *_evaluations(plan, swept(plan))],
-    "table2": lambda plan: [*_evaluations(plan, continuous(plan)), *selected_tokenizers(plan)],
+    "table1": lambda plan: [*plan.chapter("select").values(), *_evaluations(plan, [*swept(plan), *published(plan)])],
+    "table2": lambda plan: [*_evaluations(plan, [*continuous(plan), *published(plan)]), *selected_tokenizers(plan)],
     "table3": lambda plan: plan.chapter("speed").values(),
     "table4": lambda plan: [
         job for chapter in ("select", "finetune", "adapt") for job in plan.chapter(chapter).values()

@@ -67,6 +67,10 @@ def duration(seconds: float) -> str:
 
 _METRICS = {
     "psnr": lambda value: fixed(value, 1),
+    "ssim": lambda value: fixed(value, 4),
+    "kid": lambda value: fixed(value, 4),
+    "precision": lambda value: fixed(value, 3),
+    "recall": lambda value: fixed(value, 3),
     "rfid": lambda value: significant(value, 3),
     "gfid": lambda value: significant(value, 4),
     "cmmd": lambda value: fixed(value, 3),

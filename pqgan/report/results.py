@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pqgan.errors import DataError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.records import Measurement, Record, read_record
 
 MEASURED_CHAPTERS = ("evaluate", "evaluate_finetuned", "generation", "speed", "matching")

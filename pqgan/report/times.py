@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pqgan.errors import DataError
-from pqgan.plan import Job, Plan
+from pqgan.job import Job
+from pqgan.plan import Plan
 
 from . import contents
 from .results import Results

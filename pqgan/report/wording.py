@@ -9,6 +9,10 @@ from .formats import count
 
 NAMES = {
     "psnr": "PSNR",
+    "ssim": "SSIM",
+    "kid": "KID",
+    "precision": "Precision",
+    "recall": "Recall",
     "rfid": "rFID",
     "gfid": "gFID",
     "cmmd": "CMMD",

@@ -22,11 +22,12 @@ class RandomClip(Section):
 
 
 class HubClip(Section):
-    """A published CLIP image tower."""
+    """The published CLIP image tower of CMMD; the sha256 of its file is pinned in pqgan/storage/published.py."""
 
     source: Literal["hub"]
-    model: str
+    model: Literal["openai/clip-vit-large-patch14-336"]
     revision: str
+    """Commit that it is fetched from."""
 
 
 class Features(Section):
@@ -45,6 +46,26 @@ class Features(Section):
     clip: Annotated[RandomClip | HubClip, Field(discriminator="source")]
 
 
+Published = Literal[
+    "vqgan-f16-16384",
+    "vqgan-f16-1024",
+    "ldm-vq-f16",
+    "ldm-vq-f8",
+    "ldm-vq-f4",
+    "vqgan-lc-f16",
+    "vqgan-lc-f8",
+    "ldm-kl-f16",
+    "ldm-kl-f8",
+    "ldm-kl-f4",
+    "sd21-vae",
+    "sdxl-vae",
+    "taesd",
+    "taesdxl",
+    "taesd3",
+]
+"""Names in pqgan/evaluate/baselines/catalogue.py."""
+
+
 class EvaluationSection(Section):
     """Reconstruction metrics (Tables 1 and 2)."""
 
@@ -55,6 +76,8 @@ class EvaluationSection(Section):
     """Validation set of the high-resolution chapter."""
     transfer: dict[str, str]
     """Name in Table 2 -> prepared set that plays it."""
+    published: tuple[Published, ...] = ()
+    """Published tokenizers that are measured too (reading 30); what is left out stays as the paper reports it."""
     batch: PositiveInt
     showcase: PositiveInt
     """Reconstructions kept as pictures, the first of each set."""

@@ -3,11 +3,14 @@
 They are grouped by what they change, so that a different way to score does not retrain anything.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import PositiveFloat, PositiveInt, Section, Share
+
+SampleCount = Annotated[int, Field(ge=4, strict=True)]
+"""More than the three nearest neighbours that precision and recall look at."""
 
 Precision = Literal["32-true", "bf16-mixed"]
 """As lightning-fabric names it; fp16 is not offered, because its scaled gradients overflow in the normal course."""
@@ -90,8 +93,15 @@ class GenerationReading(Section):
     """DDIM steps."""
     eta: Share
     """DDIM noise: 0 deterministic, 1 as much as DDPM."""
-    samples: PositiveInt
-    """Samples that gFID is computed from."""
+    samples: tuple[SampleCount, ...]
+    """Numbers of samples that are measured, the first of them all each time; the headline is the first number."""
+
+    @field_validator("samples", mode="before")
+    @classmethod
+    def _samples_is_a_list_of_counts(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(set(map(str, value))) < max(1, len(value)):
+            raise ValueError("allowed: a list of different counts, such as [5000, 50000]")
+        return value
 
 
 class SpeedReading(Section):

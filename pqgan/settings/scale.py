@@ -20,6 +20,8 @@ class Hardware(Section):
     """Devices of a training job."""
     processes: PositiveInt = 1
     """Processes of a training job on a CPU; on GPUs there is one a GPU."""
+    evaluation_devices: PositiveInt = 1
+    """Devices of an evaluation, GPUs or processes on a CPU; each takes its share of the images."""
     cpus: PositiveInt
     """Cores of a job, and its threads on a CPU."""
     workers: Count

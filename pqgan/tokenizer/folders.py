@@ -1,18 +1,16 @@
 """`pqgan encode` and `pqgan decode`: a folder of images as one code file, and back."""
 
 import os
-import sys
-import time
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from pqgan.data.files import image_files
 from pqgan.data.names import first_of, shown
 from pqgan.data.pixels import MAX_PIXELS
+from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.timing import device_name
 from pqgan.errors import DataError, ResourceError, SettingsError
 from pqgan.quantise.code_format import MAGIC, Entry, Header, name_flaw
@@ -23,44 +21,6 @@ from pqgan.storage.manifest import sha256
 
 from .load import Tokenizer, load_tokenizer
 from .pictures import batches, decoded, encoded, padded, pictures, windows
-
-LINE_EVERY = 10
-"""Seconds between two lines where no terminal is attached."""
-
-
-class _Progress:
-    """A bar where a terminal is attached, and a line now and then where not.
-
-    Args:
-        name: of what is done.
-        total: images.
-    """
-
-    def __init__(self, name: str, total: int):
-        self.name, self.total, self.done = name, total, 0
-        self._bar = tqdm(total=total, desc=name, unit="image", disable=not sys.stderr.isatty())
-        self._start = self._line = self._now = time.perf_counter()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._bar.close()
-
-    def add(self, images: int) -> None:
-        """So many more are done."""
-        self.done += images
-        self._bar.update(images)
-        self._now = time.perf_counter()
-        if self._bar.disable and self._now - self._line >= LINE_EVERY and self.done < self.total:
-            left = tqdm.format_interval((self.total - self.done) / self.speed)
-            print(f"{self.name} {self.done}/{self.total} images, {self.speed:.1f} images/s, {left} left", flush=True)
-            self._line = self._now
-
-    @property
-    def speed(self) -> float:
-        """Images a second, to the last of them."""
-        return self.done / (self._now - self._start)
 
 
 @torch.inference_mode()
@@ -90,7 +50,7 @@ def encode(
         raise DataError(f"{images}: {len(odd)} images that a code file cannot hold; rename them: {first_of(odd)}")
     tokenizer, header, target = _open(model, device)
     unreadable: list[str] = []
-    with new_code_file(out, header) as writer, _Progress("encode", len(names)) as progress:
+    with new_code_file(out, header) as writer, ImageProgress("encode", len(names)) as progress:
         for window in windows(pictures(images, names, size, unreadable), batch):
             whole = [padded(image.pixels, tokenizer.factor) for image in window]
             codes: dict[int, np.ndarray] = {}
@@ -142,7 +102,7 @@ def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, dev
         if header != file.header:
             raise DataError(f"{codes}: codes of a {_told(file.header)}; {model} is a {_told(header)}; give the former")
         try:
-            with new_folder(place) as folder, _Progress("decode", len(files)) as progress:
+            with new_folder(place) as folder, ImageProgress("decode", len(files)) as progress:
                 for group in batches([(entry.h * header.F, entry.w * header.F) for entry in file.entries], batch):
                     stack = np.stack([file.codes(index) for index in group])  # (B, S, h, w)
                     for index, pixels in zip(group, decoded(tokenizer, stack, target), strict=True):

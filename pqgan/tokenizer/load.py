@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 
 from pqgan.errors import DataError
+from pqgan.records import FeatureNetwork
+
+DISTANCES = 2**28
+"""Distances to codewords held at a time: 1 GiB in float32."""
 
 
 class Tokenizer:
@@ -15,16 +19,23 @@ class Tokenizer:
 
     Attributes:
         model: the diffusers module; fits as `vae` into StableDiffusionPipeline.
-        kind: pq, kl or vqgan.
+        kind: pq, kl, vqgan or tiny.
         factor: downsampling factor F.
         channels: latent channels d.
+        source: where the weights come from, and sha256 of their files; None where nobody asked.
+        published: what the catalogue of published models says of it, its name as `published`; empty for any other.
     """
 
     kind: str
 
     def __init__(self, model):
         self.model = model.eval().requires_grad_(False)
-        self.factor = 2 ** (len(model.config.block_out_channels) - 1)
+        self.source: FeatureNetwork | None = None
+        self.published: dict[str, Any] = {}
+
+    @property
+    def factor(self) -> int:
+        return 2 ** (len(self.model.config.block_out_channels) - 1)
 
     @property
     def scaling_factor(self) -> float:
@@ -59,9 +70,10 @@ class Tokenizer:
         return self.round_trip(images)[0]
 
     def subject(self) -> dict[str, Any]:
-        """Kind, F, d, codebook and parameter count, for metrics.json."""
+        """Kind, F, d, codebook, parameter count and what is known of a published model, for metrics.json."""
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        return {"kind": self.kind, "F": self.factor, "d": self.channels, **self._codebook(), "parameters": parameters}
+        about = {"kind": self.kind, "F": self.factor, "d": self.channels, **self._codebook(), "parameters": parameters}
+        return about | self.published
 
     def _codebook(self) -> dict[str, int]:
         return {}
@@ -109,63 +121,108 @@ class VQGANTokenizer(Tokenizer):
 
     @property
     def channels(self) -> int:
-        return self.model.config.vq_embed_dim
+        return self.model.config.vq_embed_dim or self.model.config.latent_channels
 
     def encode(self, images, latent="z_q"):
         z_e = self.model.encode(images).latents
-        return z_e if latent == "z_e" else self.model.quantize(z_e)[0]
+        return z_e if latent == "z_e" else self._quantise(z_e)[0]
+
+    def decode(self, latents):
+        # as PQModel does: latents are brought onto the codebook first
+        return self._decode(self._quantise(latents)[0])
 
     def codes(self, images):
-        return self._quantise(images)[1]
+        return self._quantise(self.model.encode(images).latents)[1]
 
     def decode_codes(self, codes):
         B, _, h, w = codes.shape
         z_q = self.model.quantize.get_codebook_entry(codes.flatten(), (B, h, w, self.channels))  # (B, d, h, w)
-        return self.model.decode(z_q, force_not_quantize=True).sample
+        return self._decode(z_q)
 
     def round_trip(self, images):
-        z_q, codes = self._quantise(images)
-        return self.model.decode(z_q, force_not_quantize=True).sample.clamp(-1, 1), codes
+        z_q, codes = self._quantise(self.model.encode(images).latents)
+        return self._decode(z_q).clamp(-1, 1), codes
 
-    def _quantise(self, images):
-        z_e = self.model.encode(images).latents  # (B, d, h, w)
-        z_q, _, (_, _, indices) = self.model.quantize(z_e)  # indices (B h w)
-        return z_q, indices.view(z_e.shape[0], 1, *z_e.shape[2:])
+    def _quantise(self, z_e: Tensor) -> tuple[Tensor, Tensor]:
+        h, w = z_e.shape[2:]
+        # images in blocks: a batch against 100 000 codewords would not fit into memory at once
+        block = max(1, DISTANCES // (h * w * self.model.config.num_vq_embeddings))
+        z_q, codes = [], []
+        for part in z_e.split(block):
+            quantised, _, (_, _, indices) = self.model.quantize(part)  # (b, d, h, w), (b h w)
+            z_q.append(quantised)
+            codes.append(indices.view(-1, 1, h, w))
+        return torch.cat(z_q), torch.cat(codes)
+
+    def _decode(self, z_q: Tensor) -> Tensor:
+        # not VQModel.decode, which with lookup_from_codebook takes what is not to be quantised for indices
+        spatial = z_q if self.model.config.norm_type == "spatial" else None
+        return self.model.decoder(self.model.post_quant_conv(z_q), spatial)
 
     def _codebook(self):
         return {"S": 1, "K": self.model.config.num_vq_embeddings}
 
 
+class TinyTokenizer(Tokenizer):
+    kind = "tiny"
+
+    @property
+    def factor(self) -> int:
+        return 2 ** (len(self.model.config.encoder_block_out_channels) - 1)
+
+    @property
+    def channels(self) -> int:
+        return self.model.config.latent_channels
+
+    def encode(self, images, latent="z_q"):
+        z_e = self.model.encode(images).latents
+        if latent == "z_e":
+            return z_e
+        # AutoencoderTiny's own forward stores its latents as bytes
+        stored = self.model.scale_latents(z_e).mul(255).round().byte()
+        return self.model.unscale_latents(stored / 255.0)
+
+
+KINDS: dict[str, type[Tokenizer]] = {
+    "PQModel": PQTokenizer,
+    "AutoencoderKL": KLTokenizer,
+    "VQModel": VQGANTokenizer,
+    "AutoencoderTiny": TinyTokenizer,
+}
+"""Of a diffusers class, by its name."""
+
+
 def wrap(model) -> Tokenizer:
-    """The interface around a model of one of the three kinds."""
-    kinds = {"PQModel": PQTokenizer, "AutoencoderKL": KLTokenizer, "VQModel": VQGANTokenizer}
-    return kinds[type(model).__name__](model)
+    """The interface around a model of one of the kinds."""
+    return KINDS[type(model).__name__](model)
 
 
 def load_model(folder: Path | str):
-    """The diffusers model of a trained folder, by the class its config.json names.
+    """The diffusers model of a folder, ours or published, by the class its config.json names; in float32.
 
     Raises:
         DataError: no config.json there, a class that is no tokenizer, or not exactly its weights.
     """
     path = Path(folder) / "config.json"
     try:
-        name = json.loads(path.read_text()).get("_class_name")
+        config = json.loads(path.read_text())
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected the folder of a trained tokenizer") from None
-    except json.JSONDecodeError:
+    except ValueError:
         raise DataError(f"{path}: not JSON; expected the configuration of a trained tokenizer") from None
+    name = config.get("_class_name") if isinstance(config, dict) else None
+    if name not in KINDS:
+        raise DataError(f"{path}: _class_name is {name!r}; expected {', '.join(KINDS)}")
     if name == "PQModel":
         from .model import PQModel as cls
-    elif name in ("AutoencoderKL", "VQModel"):
+    else:
         import diffusers
 
         cls = getattr(diffusers, name)
-    else:
-        raise DataError(f"{path}: _class_name is {name!r}; expected PQModel, AutoencoderKL or VQModel")
     options = {"use_safetensors": True, "low_cpu_mem_usage": False, "output_loading_info": True}
     try:
-        model, info = cls.from_pretrained(folder, **options)
+        # half precision and fp8 are how weights are stored, not how they compute
+        model, info = cls.from_pretrained(folder, torch_dtype=torch.float32, **options)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{folder}: cannot be loaded as {name}: {' '.join(str(error).split())[:300]}") from None
     # left to itself, the library fills what is missing with random numbers

@@ -2,15 +2,18 @@
 
 import re
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from pqgan import weights
 from pqgan.randomness import generator_at
+from pqgan.records import FeatureNetwork
 from pqgan.settings.evaluation import Features
-from pqgan.storage import weights
+from pqgan.storage.manifest import sha256
 
 NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
 
@@ -18,6 +21,11 @@ NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
 def describe(features: Features) -> str:
     """The weights of a feature network, for the tables."""
     return f"random weights (seed {features.seed})" if features.weights == "random" else "pretrained"
+
+
+def random_source(seed: int) -> FeatureNetwork:
+    """The source of a feature network without files."""
+    return FeatureNetwork(origin=f"random weights, seed {seed}", files={})
 
 
 class Perceptual(nn.Module):
@@ -39,14 +47,21 @@ class Perceptual(nn.Module):
         # on the meta device, because torchvision would draw the weights of classifiers that LPIPS throws away
         with torch.device("meta"), warnings.catch_warnings(action="ignore"):
             network = lpips.LPIPS(pretrained=False, pnet_rand=True, net=net, verbose=False)
-        heads = torch.load(
-            Path(lpips.__file__).parent / f"weights/v0.1/{net}.pth", map_location="cpu", weights_only=True
-        )
+        heads_file = f"weights/v0.1/{net}.pth"
+        heads_path = Path(lpips.__file__).parent / heads_file
+        heads = torch.load(heads_path, map_location="cpu", weights_only=True)
         backbone = {key: value for key, value in network.state_dict().items() if key.startswith("net.")}
         if features.weights == "random":
             backbone = self._random(backbone, features.seed, net)
+            self.source = random_source(features.seed)
+            """Where the weights are from."""
         else:
             backbone = self._published(backbone, net)
+            published = weights.source(net)
+            heads_name = f"lpips {version('lpips')} {heads_file}"
+            self.source = FeatureNetwork(
+                origin=published.origin, files={**published.files, heads_name: sha256(heads_path)}
+            )
         scaling = {f"scaling_layer.{key}": value for key, value in lpips.ScalingLayer().state_dict().items()}
         # lpips registers its heads twice, as lin0 and as lins.0
         again = {key.replace("lin", "lins.", 1): value for key, value in heads.items()}

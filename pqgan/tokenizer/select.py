@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pqgan.errors import DataError
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.records import read_record
 from pqgan.settings import Settings

@@ -13,7 +13,7 @@ from pqgan.engine.launch import make_fabric
 from pqgan.engine.loop import fit
 from pqgan.engine.publish import publish
 from pqgan.engine.run_folder import open_run
-from pqgan.plan import Job
+from pqgan.job import Job
 from pqgan.settings import PQConfig, Settings
 from pqgan.settings.tokenizer import Training
 
@@ -141,7 +141,7 @@ def _images(
         batch=settings.scale.evaluation.batch,
         resolution=training.resolution,
         geometry=settings.reading.data.geometry,
-        limit=limit,
+        images=range(min(limit, len(prepared))),
         device=device,
     )
 

@@ -167,10 +167,11 @@ def test_evaluation_takes_every_image_once_in_order(folder_set):
     assert np.array_equal(to_uint8(found[1].images)[0], tall[7:23])
 
 
-@pytest.mark.parametrize(("limit", "sizes"), [(6, [4, 2]), (4, [4]), (99, [4, 4, 2])])
-def test_evaluation_limit(folder_set, limit, sizes):
-    found = evaluation_batches(folder_set, batch=4, geometry="crop", limit=limit)
+@pytest.mark.parametrize(("some", "sizes"), [(range(6), [4, 2]), (range(3, 7), [4]), (range(0), [])])
+def test_evaluation_of_some_images(folder_set, some, sizes):
+    found = list(evaluation_batches(folder_set, batch=4, geometry="crop", images=some))
     assert [len(batch.images) for batch in found] == sizes
+    assert [label for batch in found for label in batch.labels.tolist()] == [folder_set.label(i) for i in some]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -122,6 +122,16 @@ def test_class_samples_do_not_depend_on_the_batch(model, tokenizers):
     torch.testing.assert_close(together, torch.cat(ones), rtol=1e-4, atol=1e-4)
 
 
+def test_class_samples_of_a_later_process_are_those_of_one(model, tokenizers):
+    """In the same batches, to the bit: labels and noise go by the number of the sample."""
+    labels = [0, 1, 2, 5, 3]
+    alone = torch.cat(draw(model, tokenizers[8], labels, batch=2))
+    shares = [draw(model, tokenizers[8], labels[a:b], batch=2, first=a) for a, b in ((0, 2), (2, 4), (4, 5))]
+    assert torch.equal(alone, torch.cat([images for share in shares for images in share]))
+    other = torch.cat(draw(model, tokenizers[8], labels[2:], batch=2))
+    assert not torch.equal(alone[2:], other)
+
+
 def test_class_samples_depend_on_seed_and_eta(model, tokenizers):
     first, again, other, still = (
         draw(model, tokenizers[8], [0], **options)[0] for options in ({}, {}, {"seed": 1}, {"eta": 0.0})
@@ -173,3 +183,5 @@ def test_class_sample_that_is_not_finite_is_refused(model, tokenizers, monkeypat
     monkeypatch.setattr(sample, "load_network", broken)
     with pytest.raises(NumericalError, match="sample 4 is not finite"):
         draw(model, tokenizers[8], [0, 1, 3, 4, 2])
+    with pytest.raises(NumericalError, match="sample 104 is not finite"):
+        draw(model, tokenizers[8], [0, 1, 3, 4, 2], first=100)

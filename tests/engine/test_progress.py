@@ -167,7 +167,15 @@ def test_tensorboard_has_scalars_and_pictures(fabric, run, terminal):
     assert pictures[0].encoded_image_string.startswith(b"\x89PNG")
 
 
-def test_going_on_purges_what_is_made_again(fabric, run, terminal):
+@pytest.fixture
+def first_of_its_process(monkeypatch):
+    """TensorBoard numbers a process's files, and reads those of one second in the order of their names: 10 before 9."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
+
+def test_going_on_purges_what_is_made_again(fabric, run, terminal, first_of_its_process):
     follow(fabric, run, [[{"loss": 1.0}]] * 6, steps=8, pictures=(2, 4, 6))
     state = TrainingState({}, {})
     state.step = 3
@@ -176,7 +184,7 @@ def test_going_on_purges_what_is_made_again(fabric, run, terminal):
     assert [event.step for event in board(run).Images("reconstructions")] == [2, 4, 8]
 
 
-def test_from_the_start_again_nothing_of_before_is_left(fabric, run, terminal):
+def test_from_the_start_again_nothing_of_before_is_left(fabric, run, terminal, first_of_its_process):
     follow(fabric, run, [[{"loss": 1.0}]] * 4)
     follow(fabric, run, [[{"loss": 9.0}]] * 2, steps=4)
     assert scalars(run, "loss/loss") == [(2, 9.0)]

@@ -1,19 +1,18 @@
-"""The feature networks against the libraries they come from."""
+"""The feature network of FID against the library it comes from."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from pqgan.errors import NumericalError, ResourceError
-from pqgan.evaluate.features import Clip, Inception
-from pqgan.evaluate.frechet import Moments, frechet_distance
-from pqgan.settings.evaluation import HubClip
-from pqgan.storage import weights
+from pqgan import weights
+from pqgan.errors import NumericalError
+from pqgan.evaluate.features import Inception
+from pqgan.records import FeatureNetwork
 
 
 @pytest.fixture(scope="module")
@@ -102,63 +101,31 @@ def test_images_that_are_not_finite_are_refused(inception, images):
         inception(broken, "clean-fid")
 
 
-@torch.inference_mode()
-def test_published_inception_reproduces_torchmetrics_documented_fid(features, tmp_path):
-    """The doctest of torchmetrics.image.fid, whose network draws from the generator of the images before they do."""
-    folder, entry = os.environ.get("PQGAN_WEIGHTS_DIR"), weights.WEIGHTS["inception"]
-    if not folder or not any((Path(folder) / file).is_file() for file in (entry.file, *entry.copies)):
-        pytest.skip(f"{entry.file} is not in PQGAN_WEIGHTS_DIR")
-    published = Inception(features.model_copy(update={"weights": "pretrained", "fid_input": 299}))
+@pytest.fixture(scope="module")
+def published(features):
+    folder, entry = os.environ.get("PQGAN_WEIGHTS_DIR"), weights.CATALOGUE["inception"]
+    if not folder or not any((Path(folder) / file).is_file() for file in (entry.name, *entry.copies)):
+        pytest.skip(f"{entry.name} is not in PQGAN_WEIGHTS_DIR")
+    return Inception(features.model_copy(update={"weights": "pretrained", "fid_input": 299}))
+
+
+def test_published_label_and_source(published):
     assert published.label == "InceptionV3 2048 (299 px), pretrained"
-    torch.manual_seed(42)
-    FeatureExtractorInceptionV3("inception", ["64"], feature_extractor_weights_path=_save(published, tmp_path))
-    sets = [torch.randint(*limits, (100, 3, 299, 299), dtype=torch.uint8) for limits in ((0, 200), (100, 255))]
-    moments = []
-    for images in sets:
-        moments.append(Moments(64))
-        for batch in images.split(20):
-            early = published.network[:4]((batch.float() - 128) / 128)
-            moments[-1].update(functional.adaptive_avg_pool2d(early, 1).flatten(1))
-    assert frechet_distance(*moments) == pytest.approx(12.6388, abs=2e-3)
+    path = weights.find("inception")
+    assert published.source.origin == weights.CATALOGUE["inception"].origin
+    assert published.source.files == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 @torch.inference_mode()
-def test_random_clip_is_the_library_s_tower_on_its_own_preprocessing(features, images, images_uint8):
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-
-    before = torch.get_rng_state()
-    clip = Clip(features, antialias=True)
-    assert torch.equal(torch.get_rng_state(), before)
-    found = clip(images)
-    assert found.shape == (4, 32)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
-    assert (found @ found.T).min() < 0.99
-    # 64 px images at 64 px: no resize, so only the normalisation is between image and tower
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
-    expected = functional.normalize(clip.network((images_uint8 / 255 - mean) / std).image_embeds)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(Clip(features, antialias=True)(images), found)
+def test_published_features_are_torch_fidelity_s_own_on_8_bit_images(published, images, images_uint8, tmp_path):
+    extractor = FeatureExtractorInceptionV3(
+        "inception", ["2048"], feature_extractor_weights_path=_save(published, tmp_path)
+    )
+    expected = extractor(images_uint8)[0]
+    assert expected.std() > 0.1
+    torch.testing.assert_close(published(images, "torchmetrics"), expected, rtol=0, atol=1e-5)
 
 
-@torch.inference_mode()
-def test_clip_antialias_is_the_reading_s(features, images):
-    large = functional.interpolate(images, (160, 160), mode="nearest")
-    smooth, plain = (Clip(features, antialias=antialias) for antialias in (True, False))
-    assert "with antialias" in smooth.resize
-    assert "without antialias" in plain.resize
-    assert not torch.allclose(smooth(large), plain(large), atol=1e-4)
-
-
-def test_labels_name_network_size_weights_and_seed(inception, features):
+def test_label_and_source_name_size_weights_and_seed(inception):
     assert inception.label == "InceptionV3 2048 (75 px), random weights (seed 0)"
-    label = Clip(features, antialias=True).label
-    assert label == "CLIP ViT (2 layers, width 64, patch 16, 64 px), random weights (seed 0)"
-
-
-def test_absent_published_clip_is_one_line(features, tmp_path, monkeypatch):
-    monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
-    (tmp_path / "nowhere").mkdir()
-    hub = HubClip(source="hub", model="nobody/nowhere", revision="main")
-    with pytest.raises(ResourceError, match=r"nobody/nowhere: .*features\.clip") as caught:
-        Clip(features.model_copy(update={"clip": hub}), antialias=True)
-    assert "\n" not in str(caught.value)
+    assert inception.source == FeatureNetwork(origin="random weights, seed 0", files={})

@@ -47,7 +47,7 @@ def test_every_configuration_is_timed_with_both_quantisers_and_without(bench, re
     record = read_record(result)
     assert record.kind == "matching"
     assert record.subject["F"] == 8
-    assert record.subject["device"].startswith("CPU")
+    assert record.device.startswith("CPU")
     for config in bench.scale.matching.configs:
         for batch in bench.scale.matching.batches:
             found = {

@@ -8,10 +8,11 @@ import subprocess
 import pytest
 
 from pqgan.errors import DataError
-from pqgan.records import Measurement, read_record, write_record
+from pqgan.records import FeatureNetwork, Measurement, read_record, write_record
 from pqgan.report import contents, render
 from pqgan.report.tables.paper import paper_rows
 
+INCEPTION = "InceptionV3 2048 (75 px), random weights (seed 0)"
 TABLES = [item for item in contents.ITEMS if item.startswith("table")]
 
 
@@ -149,6 +150,38 @@ def test_table5_joins_gfid_with_the_tokenizers_rfid(tables, synthetic):
     assert "n = 48 samples for gFID and 48 reconstructed images for rFID" in tables["table5"]["caption"]
 
 
+def test_table5_has_precision_and_recall_where_they_were_measured(tables):
+    headers = [column["header"] for column in tables["table5"]["columns"]]
+    assert headers[-3:] == ["gFID ↓", "Precision ↑", "Recall ↑"]
+    shown = [(row["latent"], row["precision"], row["recall"]) for row in rows(tables["table5"], "measured")]
+    assert ("PQGAN", "0.405", "0.595") in shown
+    assert {row["precision"] for row in rows(tables["table5"], "reported")} == {"–"}
+    expected = f"Precision and recall: DDIM 10 steps, against 48 images, through {INCEPTION}."
+    assert expected in tables["table5"]["caption"]
+
+
+def test_table5_shows_gfid_of_more_samples_beside_the_headline(smoke, synthetic, tmp_path, monkeypatch):
+    shutil.copytree(synthetic.root / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(smoke.scale.ldm.latents):
+        path = tmp_path / synthetic.plan.job("generation", name).path
+        record = read_record(path)
+        kept = [item for item in record.measurements if item.metric == "gfid"]
+        more = [item.model_copy(update={"n": 50_000, "value": 10.0 + number, "headline": False}) for item in kept]
+        # by the other resize it is another number, and in no column
+        more[1] = more[1].model_copy(update={"value": 777.0})
+        write_record(path, record.model_copy(update={"measurements": kept + more}))
+    render.run(smoke, synthetic.plan, "table5", tmp_path / "table5.tex")
+    content = json.loads((tmp_path / "table5.json").read_text())
+    assert [column["header"] for column in content["columns"]][-2:] == ["gFID ↓", "gFID (50,000) ↓"]
+    cells = [row["cells"]["gfid_50000"] for row in content["rows"]]
+    assert [cell["text"] for cell in cells[: number + 1]] == [f"{10 + i}.00" for i in range(number + 1)]
+    assert [cell["bold"] for cell in cells[: number + 1]] == [True] + [False] * number
+    assert {cell["text"] for cell in cells[number + 1 :]} == {"–"}
+    assert "n = 48 samples for gFID, 50,000 where a column says so, and 48 reconstructed" in content["caption"]
+    assert "Precision" not in content["caption"]
+
+
 @pytest.mark.parametrize("item", TABLES)
 def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
     tex = (reports / f"{item}.tex").read_text()
@@ -197,7 +230,9 @@ def test_pretrained_networks_bring_no_warning(smoke, synthetic, tmp_path, monkey
                 item.model_copy(update={"network": item.network and item.network.split(",")[0] + ", pretrained"})
                 for item in record.measurements
             ]
-            write_record(tmp_path / job.path, record.model_copy(update={"measurements": trained}))
+            networks = {item.network: FeatureNetwork(origin="published", files={}) for item in trained if item.network}
+            changed = {"measurements": trained, "networks": networks}
+            write_record(tmp_path / job.path, record.model_copy(update=changed))
     render.run(smoke, synthetic.plan, "table1", tmp_path / "table1.tex")
     content = json.loads((tmp_path / "table1.json").read_text())
     assert "not comparable" not in content["caption"]

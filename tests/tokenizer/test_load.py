@@ -1,12 +1,55 @@
-"""The one interface around the three kinds of tokenizer."""
+"""The one interface around the kinds of tokenizer, ours and published ones."""
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from safetensors.torch import load_file, save_file
 
 from pqgan.errors import DataError
+from pqgan.tokenizer import load
 from pqgan.tokenizer.build import build
-from pqgan.tokenizer.load import load_tokenizer
+from pqgan.tokenizer.load import load_tokenizer, wrap
+
+TRUNK = {
+    "block_out_channels": (32, 64),
+    "down_block_types": ("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+    "up_block_types": ("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
+}
+TINY = {"encoder_block_out_channels": (16, 16, 16), "decoder_block_out_channels": (16, 16, 16)}
+TINY |= {"num_encoder_blocks": (1, 1, 1), "num_decoder_blocks": (1, 1, 1)}
+FOREIGN = {
+    "kl": (AutoencoderKL, {**TRUNK, "scaling_factor": 0.13, "shift_factor": 0.1, "force_upcast": True}),
+    "kl-without-quant-conv": (AutoencoderKL, {**TRUNK, "use_quant_conv": False, "use_post_quant_conv": False}),
+    "vq": (VQModel, {**TRUNK, "num_vq_embeddings": 40, "vq_embed_dim": 5}),
+    "vq-of-its-own-width": (VQModel, {**TRUNK, "num_vq_embeddings": 40, "scaling_factor": 0.2}),
+    "vq-lookup": (VQModel, {**TRUNK, "num_vq_embeddings": 40, "lookup_from_codebook": True, "force_upcast": True}),
+    "vq-spatial": (VQModel, {**TRUNK, "num_vq_embeddings": 40, "norm_type": "spatial", "vq_embed_dim": 3}),
+    "tiny": (AutoencoderTiny, {**TINY, "latent_channels": 4}),
+    "tiny-16": (AutoencoderTiny, {**TINY, "latent_channels": 16, "latent_magnitude": 2, "scaling_factor": 1.5}),
+}
+"""Configurations of diffusers' classes that none of ours have."""
+
+
+@pytest.fixture(params=FOREIGN)
+def foreign(request):
+    """A published kind of model with weights under which the reconstruction depends on the image."""
+    return varied(*FOREIGN[request.param])
+
+
+def varied(cls, config):
+    torch.manual_seed(0)
+    model = cls(**config)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data.normal_(std=1.5 * parameter[0].numel() ** -0.5)
+    if hasattr(model, "quantize"):
+        model.quantize.embedding.weight.data.normal_()
+    return model
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 @pytest.fixture(params=["f8-d16-S8-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
@@ -87,3 +130,45 @@ def test_what_is_no_tokenizer_is_one_line(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as caught:
         load_tokenizer(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@torch.inference_mode()
+def test_a_reconstruction_is_diffusers_own_forward(foreign, images):
+    expected = foreign.eval()(images).sample.clamp(-1, 1)
+    tokenizer = wrap(foreign)
+    reconstruction = tokenizer.reconstruct(images)
+    assert torch.equal(reconstruction, expected)
+    assert reconstruction[0].sub(reconstruction[1]).abs().mean() > 0.05
+    side = images.shape[-1] // tokenizer.factor
+    assert tokenizer.encode(images, "z_e").shape[1::2] == (tokenizer.subject()["d"], side)
+    torch.testing.assert_close(tokenizer.decode(tokenizer.encode(images)).clamp(-1, 1), expected)
+    if tokenizer.codes(images) is not None:
+        assert len(tokenizer.codes(images).unique()) > 10
+        torch.testing.assert_close(tokenizer.decode_codes(tokenizer.codes(images)).clamp(-1, 1), expected)
+
+
+@torch.inference_mode()
+def test_a_large_codebook_is_searched_in_blocks_with_the_same_codes(images, monkeypatch):
+    tokenizer = wrap(varied(*FOREIGN["vq"]))
+    whole, codes = tokenizer.round_trip(images)
+    calls = []
+    tokenizer.model.quantize.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
+    monkeypatch.setattr(load, "DISTANCES", 2 * codes[0].numel() * 40)
+    parts, found = tokenizer.round_trip(images)
+    assert calls == [2, 1]
+    assert torch.equal(found, codes)
+    torch.testing.assert_close(parts, whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+@torch.inference_mode()
+def test_weights_of_any_precision_compute_in_float32(foreign, images, dtype, tmp_path):
+    foreign.save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    stored = {key: value.to(dtype) for key, value in load_file(path).items()}
+    save_file(stored, path)
+    tokenizer = load_tokenizer(tmp_path)
+    assert type(tokenizer.model) is type(foreign)
+    for key, value in tokenizer.model.state_dict().items():
+        assert torch.equal(value, stored[key].float())
+    assert tokenizer.reconstruct(images).dtype == torch.float32

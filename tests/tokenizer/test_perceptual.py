@@ -1,13 +1,18 @@
 """LPIPS against the lpips package, with random and with published backbones."""
 
+import hashlib
 import os
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from pqgan import weights
 from pqgan.errors import DataError
-from pqgan.storage import weights
+from pqgan.records import FeatureNetwork
 from pqgan.tokenizer.perceptual import Perceptual, _unit
 
 
@@ -100,16 +105,18 @@ def test_heads_are_those_of_the_wheel(random_features):
         assert torch.equal(head.model[1].weight, published[f"lin{number}.model.1.weight"])
 
 
-def test_label_says_what_the_weights_are(random_features):
-    assert Perceptual(random_features, "alex").label == "LPIPS AlexNet, random weights (seed 0)"
+def test_label_and_source_say_what_the_weights_are(random_features):
+    perceptual = Perceptual(random_features, "alex")
+    assert perceptual.label == "LPIPS AlexNet, random weights (seed 0)"
+    assert perceptual.source == FeatureNetwork(origin="random weights, seed 0", files={})
     assert Perceptual(random_features, "vgg").label == "LPIPS VGG, random weights (seed 0)"
 
 
 def published_features(features, name):
     folder = os.environ.get("PQGAN_WEIGHTS_DIR")
-    entry = weights.WEIGHTS[name]
-    if not folder or not any((Path(folder) / file).is_file() for file in (entry.file, *entry.copies)):
-        pytest.skip(f"{entry.file} is not in PQGAN_WEIGHTS_DIR")
+    entry = weights.CATALOGUE[name]
+    if not folder or not any((Path(folder) / file).is_file() for file in (entry.name, *entry.copies)):
+        pytest.skip(f"{entry.name} is not in PQGAN_WEIGHTS_DIR")
     return features.model_copy(update={"weights": "pretrained"})
 
 
@@ -120,12 +127,29 @@ def test_published_backbone_is_the_package_s_network(net, random_features, pair)
     assert perceptual.label.endswith("pretrained")
     import lpips
 
+    heads = Path(lpips.__file__).parent / f"weights/v0.1/{net}.pth"
+    assert perceptual.source.origin == weights.CATALOGUE[net].origin
+    assert perceptual.source.files == {
+        weights.find(net).name: hashlib.sha256(weights.find(net).read_bytes()).hexdigest(),
+        f"lpips {version('lpips')} weights/v0.1/{net}.pth": hashlib.sha256(heads.read_bytes()).hexdigest(),
+    }
     reference = lpips.LPIPS(pnet_rand=True, net=net, verbose=False)
     state = weights.read(net)
     slices = {key: value for key, value in reference.state_dict().items() if key.startswith("net.")}
     for key, value in slices.items():
         value.copy_(state["features." + key.split(".", 2)[2]])
-    torch.testing.assert_close(perceptual(*pair), reference(*pair).flatten())
+    torch.testing.assert_close(perceptual(*pair), reference(*pair).flatten(), rtol=0, atol=1e-6)
+    photographs = photograph_pair()
+    torch.testing.assert_close(perceptual(*photographs), reference(*photographs).flatten(), rtol=0, atol=1e-6)
+
+
+def photograph_pair():
+    """A photograph at 256 px, and the same after 8-fold reduction; (1, 3, 256, 256) each."""
+    from skimage import data
+
+    image = torch.from_numpy(data.astronaut()[:256, 100:356].copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    small = torch.nn.functional.interpolate(image, scale_factor=1 / 8, mode="area")
+    return image, torch.nn.functional.interpolate(small, scale_factor=8, mode="bilinear")
 
 
 def test_published_squeeze_reproduces_torchmetrics_documented_value(random_features):
@@ -138,9 +162,19 @@ def test_published_squeeze_reproduces_torchmetrics_documented_value(random_featu
 
 
 def test_wrong_file_is_refused(random_features, tmp_path, monkeypatch):
-    from safetensors.torch import save_file
-
     monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "lpips_alexnet.safetensors")
+    pretrained = random_features.model_copy(update={"weights": "pretrained"})
+    with pytest.raises(DataError, match=r"lpips_alexnet\.safetensors: sha256 is \w{64}; expected 972b85a2"):
+        Perceptual(pretrained, "alex")
+
+
+def test_file_with_the_right_hash_of_another_network_is_refused(random_features, tmp_path, monkeypatch):
+    monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "lpips_alexnet.safetensors")
+    entry = replace(weights.CATALOGUE["alex"], copies={"lpips_alexnet.safetensors": None})
+    monkeypatch.setitem(weights.CATALOGUE, "alex", entry)
     with pytest.raises(DataError, match=r"lpips_alexnet\.safetensors: is not alexnet-owt-7be5be79\.pth"):
         Perceptual(random_features.model_copy(update={"weights": "pretrained"}), "alex")

@@ -28,8 +28,9 @@ def results(tmp_path, monkeypatch):
             else:
                 value = values.get(name.replace("-", "_"), 10.0)
                 measured = [Measurement(metric=metric, value=value, n=4, protocol="test", on="val")]
-                about = {"kind": "reconstruction", "name": name, "scale": "smoke", "subject": {}, "provenance": {}}
-                record = Record(**about, measurements=measured)
+                about = {"kind": "reconstruction", "name": name, "scale": "smoke", "subject": {}}
+                how = {"device": "CPU", "dtype": "fp32", "seconds": 1.0, "provenance": {}}
+                record = Record(**about, **how, measurements=measured)
                 write_record(folder, record)
 
     return make

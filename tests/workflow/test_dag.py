@@ -68,7 +68,11 @@ def change(checkout: Path, key: str, value) -> None:
 
 def test_the_slurm_command_plans_every_job_of_the_sweep(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm", "reports/table1.tex")
-    assert jobs["train_tokenizer"] == jobs["evaluate_tokenizer"] == 2 * 160 + 1 + 3
+    published = 11
+    assert jobs["train_tokenizer"] == 2 * 160 + 1 + 3
+    assert jobs["evaluate_tokenizer"] == jobs["train_tokenizer"] + published
+    assert jobs["fetch_baseline"] == published
+    assert jobs["reference"] == 3
     assert jobs["select_tokenizer"] == 2
     assert jobs["render_table"] == 1
     assert "adapt" not in jobs

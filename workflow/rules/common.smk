@@ -78,10 +78,10 @@ def training_resources():
     return asked | ({"gpu": HARDWARE.gpus} if HARDWARE.gpus else {})
 
 
-def inference_resources():
-    """What any other job that runs a network asks for: one device."""
+def inference_resources(devices=1):
+    """What any other job that runs a network asks for."""
     asked = {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime_short, "cpus_per_task": HARDWARE.cpus}
-    return asked | ({"gpu": 1} if HARDWARE.gpus else {})
+    return asked | ({"gpu": devices} if HARDWARE.gpus else {})
 
 
 def latent_tokenizer(wildcards):
@@ -89,13 +89,20 @@ def latent_tokenizer(wildcards):
     return PLAN.tokenizer_path(PLAN.settings.scale.ldm.latents[name_of(wildcards)].tokenizer)
 
 
-def evaluation_sets(wildcards):
-    """role=folder pairs for an evaluation."""
+def evaluation_options(wildcards):
+    """The options of an evaluation: its model, and role=folder pairs of sets and of their originals' features."""
     jobs = PLAN.chapter("evaluate") | PLAN.chapter("evaluate_finetuned")
     inputs = jobs[name_of(wildcards)].inputs
-    return [
-        f"{role.removeprefix('set-')}={job.path}" for role, job in inputs.items() if role.startswith("set-")
-    ]
+
+    def pairs(prefix):
+        return " ".join(
+            f"{role.removeprefix(prefix)}={job.path}"
+            for role, job in inputs.items()
+            if role.startswith(prefix)
+        )
+
+    model = PLAN.model_path(inputs["model"])
+    return f"--model {model} --sets {pairs('set-')} --references {pairs('reference-')}"
 
 
 def generator_options(wildcards):

@@ -1,4 +1,55 @@
-# Chapter 6: generation metrics, matching overhead, sampling speed.
+# Chapter 6: what models are compared with, generation metrics, matching overhead, sampling speed.
+
+
+rule reference:
+    input:
+        data=made_from("reference", "data"),
+    output:
+        directory(f"results/{SCALE}/reference/{{id}}"),
+    log:
+        f"logs/{SCALE}/reference/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/reference/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("reference"),
+    threads: HARDWARE.cpus
+    resources:
+        **inference_resources(),
+    params:
+        job=which,
+    shell:
+        "pqgan reference {params.job} --data {input.data} --out {output} &> {log}"
+
+
+rule fetch_baseline:
+    output:
+        directory(f"results/{SCALE}/published/{{id}}"),
+    log:
+        f"logs/{SCALE}/published/{{id}}.log",
+    benchmark:
+        f"benchmarks/{SCALE}/published/{{id}}.tsv"
+    wildcard_constraints:
+        id=planned("published"),
+    resources:
+        mem_mb=HARDWARE.mem_mb,
+        runtime=HARDWARE.runtime_short,
+    params:
+        job=which,
+    shell:
+        "pqgan fetch-baseline {params.job} --out {output} &> {log}"
+
+
+# An empty folder says that no published model is measured: DVC asks for one.
+rule references:
+    input:
+        chapter_paths("reference", "published", "backbone"),
+    log:
+        f"logs/{SCALE}/published/references.log",
+    localrule: True
+    params:
+        published=f"results/{SCALE}/published",
+    shell:
+        "mkdir -p {params.published} &> {log}"
 
 
 rule evaluate_generation:
@@ -16,7 +67,7 @@ rule evaluate_generation:
         id=planned("generation"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(),
+        **inference_resources(HARDWARE.evaluation_devices),
     params:
         job=which,
         tokenizer=latent_tokenizer,

@@ -27,6 +27,7 @@ rule evaluate_finetuned:
     input:
         model=made_from("evaluate_finetuned", "model"),
         sets=made_from_all("evaluate_finetuned", "set-"),
+        references=made_from_all("evaluate_finetuned", "reference-"),
     output:
         directory(f"results/{SCALE}/evaluate_finetuned/{{id}}"),
     log:
@@ -37,13 +38,12 @@ rule evaluate_finetuned:
         id=planned("evaluate_finetuned"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(),
+        **inference_resources(HARDWARE.evaluation_devices),
     params:
         job=which,
-        sets=evaluation_sets,
+        options=evaluation_options,
     shell:
-        "pqgan evaluate-finetuned {params.job} --model {input.model} --sets {params.sets}"
-        " --out {output} &> {log}"
+        "pqgan evaluate-finetuned {params.job} {params.options} --out {output} &> {log}"
 
 
 rule finetuned:

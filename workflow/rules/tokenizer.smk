@@ -25,6 +25,7 @@ rule evaluate_tokenizer:
     input:
         model=made_from("evaluate", "model"),
         sets=made_from_all("evaluate", "set-"),
+        references=made_from_all("evaluate", "reference-"),
     output:
         directory(f"results/{SCALE}/evaluate/{{id}}"),
     log:
@@ -35,13 +36,12 @@ rule evaluate_tokenizer:
         id=planned("evaluate"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(),
+        **inference_resources(HARDWARE.evaluation_devices),
     params:
         job=which,
-        sets=evaluation_sets,
+        options=evaluation_options,
     shell:
-        "pqgan evaluate-tokenizer {params.job} --model {input.model} --sets {params.sets}"
-        " --out {output} &> {log}"
+        "pqgan evaluate-tokenizer {params.job} {params.options} --out {output} &> {log}"
 
 
 rule select_tokenizer:

@@ -39,7 +39,7 @@ def draw(settings: Settings, record: Record) -> Picture:
     searches = [item for item in record.measurements if item.metric == "matching_seconds"]
     cases = list(dict.fromkeys(map(_case, searches)))
     batches = sorted({item.conditions["batch"] for item in reconstructions})
-    about = record.subject["device"]
+    about = record.device
     n = wording.counts([*reconstructions, *searches])
     heights = [PANELS, LEGEND] * bool(batches) + [0.45 + CASE * len(cases), LEGEND] * bool(cases)
     title = contents.ITEMS["figure5"]

@@ -1,13 +1,15 @@
 """Table 5: latent diffusion from scratch on three latents."""
 
+from dataclasses import replace
+
 from pqgan.plan import Plan
-from pqgan.records import Measurement
+from pqgan.records import Measurement, Record
 from pqgan.settings import Settings
 
 from .. import contents, formats, wording
 from ..results import Results
 from .paper import paper_rows
-from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, row, with_best
+from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Group, Row, Table, measured, row, with_best
 
 COLUMNS = [
     Column("latent", "Latent model", numeric=False),
@@ -20,6 +22,8 @@ COLUMNS = [
     Column("rfid", "rFID", better="down"),
     Column("gfid", "gFID", better="down"),
 ]
+NEIGHBOURS = {"precision": "Precision", "recall": "Recall"}
+"""Metrics of which the paper reports none."""
 
 
 def table5(settings: Settings, plan: Plan, results: Results) -> Table:
@@ -31,25 +35,53 @@ def table5(settings: Settings, plan: Plan, results: Results) -> Table:
         rows.append(used)
         behind += measurements
     paper = [_reported(line) for line in paper_rows("table5")]
+    columns = COLUMNS + _more_columns(behind)
     groups = [Group("Measured by this run", rows), Group("Reported by the paper", paper)]
-    samples = [item for item in behind if item.metric == "gfid"]
-    images = [item for item in behind if item.metric == "rfid"]
-    reconstructed = f" and {wording.counts(images)} reconstructed images for rFID" if images else ""
+    groups = [Group(group.title, [_filled(used, columns) for used in group.rows]) for group in groups]
+    gfid = [item for item in behind if item.metric == "gfid" and item.headline]
+    rfid = [item for item in behind if item.metric == "rfid"]
+    more = wording.listed(formats.count(n) for n in _further_counts(behind))
+    further = f", {more} where a column says so," if more else ""
+    reconstructed = f" and {wording.counts(rfid)} reconstructed images for rFID" if rfid else ""
     return Table(
         "table5",
         contents.ITEMS["table5"],
         wording.caption(
             f"Measured: this run, {wording.run_of(settings)}, classes and images of the set {settings.scale.ldm.data},",
-            f"n = {wording.counts(samples)} samples for gFID{reconstructed}.",
+            f"n = {wording.counts(gfid)} samples for gFID{further}{reconstructed}.",
             "Reported: the paper's own values, on ImageNet, gFID of 5,000 samples.",
-            wording.networks(behind),
-            *wording.protocols(behind),
+            wording.networks(gfid + rfid),
+            *wording.protocols(gfid + rfid),
+            _neighbours(behind),
         ),
-        COLUMNS,
-        with_best(groups, COLUMNS),
+        columns,
+        with_best(groups, columns),
         ["Bold: best measured value. rFID is that of the tokenizer on the validation set."],
         behind,
     )
+
+
+def _further_counts(behind: list[Measurement]) -> list[int]:
+    """Numbers of samples besides the headline's."""
+    return sorted({item.n for item in behind if item.metric == "gfid" and not item.headline})
+
+
+def _more_columns(behind: list[Measurement]) -> list[Column]:
+    """Columns for what this run measured and the paper did not."""
+    found = {item.metric for item in behind}
+    gfids = [Column(f"gfid_{n}", f"gFID ({formats.count(n)})", better="down") for n in _further_counts(behind)]
+    return gfids + [Column(key, title, better="up") for key, title in NEIGHBOURS.items() if key in found]
+
+
+def _filled(used: Row, columns: list[Column]) -> Row:
+    """The row with a missing value in every column that it lacks."""
+    return replace(used, cells={column.key: Cell() for column in columns} | dict(used.cells))
+
+
+def _neighbours(behind: list[Measurement]) -> str:
+    """How precision and recall were computed; empty where they were not."""
+    ways = wording.listed(f"{item.protocol}, through {item.network}" for item in behind if item.metric in NEIGHBOURS)
+    return f"Precision and recall: {ways}." if ways else ""
 
 
 def _tokenizer(results: Results, reference: str) -> str:
@@ -64,6 +96,8 @@ def _measured(plan: Plan, results: Results, name: str, tokenizer: str) -> tuple[
     subject = record.subject
     # the backbone's own VAE is no configuration of the sweep and may have no evaluation
     scored = results.record("evaluate", tokenizer) if tokenizer in plan.chapter("evaluate") else None
+    further = _gfids(record)
+    neighbours = wording.headline([record], NEIGHBOURS)
     made = row(
         MEASURED,
         "all",
@@ -75,9 +109,24 @@ def _measured(plan: Plan, results: Results, name: str, tokenizer: str) -> tuple[
         steps=formats.count(subject["train_steps"]),
         rfid=measured(scored, "rfid", on="val"),
         gfid=measured(record, "gfid"),
+        **{f"gfid_{item.n}": Cell(formats.metric("gfid", item.value), item.value) for item in further},
+        **{item.metric: Cell(formats.fixed(item.value, 3), item.value) for item in neighbours},
     )
-    behind = wording.headline([record], ["gfid"]) + (wording.headline([scored], ["rfid"], ["val"]) if scored else [])
-    return made, behind
+    rfid = wording.headline([scored], ["rfid"], ["val"]) if scored else []
+    return made, [*wording.headline([record], ["gfid"]), *further, *rfid, *neighbours]
+
+
+def _gfids(record: Record) -> list[Measurement]:
+    """gFID of other numbers of samples, after the headline's resize."""
+    headline = record.get("gfid")
+    return [
+        item
+        for item in record.measurements
+        if headline is not None
+        and item.metric == "gfid"
+        and item.n != headline.n
+        and item.conditions.get("resize") == headline.conditions.get("resize")
+    ]
 
 
 def _reported(line: dict[str, str]) -> Row:

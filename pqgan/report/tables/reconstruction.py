@@ -16,6 +16,7 @@ METRIC_COLUMNS = [
     Column("cmmd", "CMMD", better="down"),
     Column("lpips", "LPIPS", better="down"),
 ]
+PUBLISHED = "published models, measured by this run"
 BEST = "Bold: best measured value among rows of the same set and F, where there are several."
 METHODS = {"pq": ("PQGAN", "PQ"), "kl": ("KL autoencoder", "KL"), "vqgan": ("VQGAN", "VQ")}
 
@@ -25,7 +26,8 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
     configs = settings.scale.tokenizer.configs()
     chosen = _chosen(plan, results)
     baselines = [name for name in contents.swept(plan) if configs[name].kind != "pq"]
-    shown = [*(name for names in chosen.values() for name in names), *baselines]
+    published = contents.published(plan)
+    shown = [*(name for names in chosen.values() for name in names), *baselines, *published]
     records = {name: results.record("evaluate", name) for name in shown}
     paper = paper_rows("table1")
     own = [line for line in paper if line["method"] == "PQGAN"]
@@ -39,6 +41,7 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
         Group(
             "Baselines measured by this run, on the same trunk", [_measured1(settings, records[n]) for n in baselines]
         ),
+        *([Group(PUBLISHED.capitalize(), [_measured1(settings, records[n]) for n in published])] if published else []),
         Group("Baselines as reported by the paper", [_reported1(line) for line in paper if line not in own]),
     ]
     columns = [
@@ -102,9 +105,15 @@ def _latent_side(settings: Settings, prepared: str, factor: int) -> str:
     return f"{side}×{side}"
 
 
+def _method(record: Record) -> tuple[str, str]:
+    """Method and latent, as Table 1 calls them."""
+    subject = record.subject
+    return (subject["method"], subject["latent"]) if "published" in subject else METHODS[subject["kind"]]
+
+
 def _measured1(settings: Settings, record: Record) -> Row:
     subject = record.subject
-    method, latent = METHODS[subject["kind"]]
+    method, latent = _method(record)
     if subject["kind"] == "pq":
         latent = {1: "VQ", subject["d"]: "scalar"}.get(subject["S"], latent)
     return row(
@@ -114,7 +123,8 @@ def _measured1(settings: Settings, record: Record) -> Row:
         configuration=record.name,
         latent=latent,
         latent_resolution=_latent_side(settings, settings.scale.evaluation.data, subject["F"]),
-        **{key: subject.get(key) for key in ("F", "d", "K", "S")},
+        K=formats.count(subject["K"]) if "K" in subject else None,
+        **{key: subject.get(key) for key in ("F", "d", "S")},
         **_metrics(record, "val"),
     )
 
@@ -144,26 +154,16 @@ def _caption(settings: Settings, behind: list, sets: str, where: str) -> str:
 
 
 def table2(settings: Settings, plan: Plan, results: Results) -> Table:
-    """The selected tokenizers and the KL baseline on sets they were not trained for."""
-    configs = settings.scale.tokenizer.configs()
+    """The selected tokenizers, the KL baseline and published models on sets they were not trained for."""
     factors = sorted(settings.scale.selection.factors, reverse=True)
     names = [*contents.continuous(plan), *(results.selected(factor)["run"] for factor in factors)]
-    records = [results.record("evaluate", name) for name in names]
+    own = [results.record("evaluate", name) for name in names]
+    published = [results.record("evaluate", name) for name in contents.published(plan)]
+    records = [*own, *published]
     paper = paper_rows("table2")
     groups, facts = [], []
     for role, prepared in settings.scale.evaluation.transfer.items():
-        rows = [
-            row(
-                MEASURED,
-                f"{role} F={record.subject['F']}",
-                method=METHODS[record.subject["kind"]][0],
-                configuration=record.name,
-                latent_resolution=_latent_side(settings, prepared, configs[record.name].F),
-                set=prepared,
-                **_metrics(record, role),
-            )
-            for record in records
-        ]
+        rows = [_measured2(settings, record, role) for record in own]
         rows += [
             row(
                 REPORTED,
@@ -175,7 +175,11 @@ def table2(settings: Settings, plan: Plan, results: Results) -> Table:
             for line in paper
             if line["dataset"] == role
         ]
-        groups.append(Group(role if prepared.lower() == role.lower() else f"{role}; here the set {prepared}", rows))
+        title = role if prepared.lower() == role.lower() else f"{role}; here the set {prepared}"
+        groups.append(Group(title, rows))
+        if published:
+            rows = [_measured2(settings, record, role) for record in published]
+            groups.append(Group(f"{title}; {PUBLISHED}", rows))
         facts.append(
             f"{prepared} in the role of {role} (n = {wording.counts(wording.headline(records, METRICS, [role]))})"
         )
@@ -196,4 +200,17 @@ def table2(settings: Settings, plan: Plan, results: Results) -> Table:
         with_best(groups, columns),
         [BEST],
         behind,
+    )
+
+
+def _measured2(settings: Settings, record: Record, role: str) -> Row:
+    prepared = settings.scale.evaluation.transfer[role]
+    return row(
+        MEASURED,
+        f"{role} F={record.subject['F']}",
+        method=_method(record)[0],
+        configuration=record.name,
+        latent_resolution=_latent_side(settings, prepared, record.subject["F"]),
+        set=prepared,
+        **_metrics(record, role),
     )

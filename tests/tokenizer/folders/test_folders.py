@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pqgan.engine import image_progress
 from pqgan.quantise.codes import CodeFile
 from pqgan.tokenizer import folders, pictures
 from pqgan.tokenizer.load import load_tokenizer
@@ -101,11 +102,11 @@ def test_the_last_line_tells_size_and_speed(command, images, capsys):
 
 
 def test_lines_where_no_terminal_is_attached(command, monkeypatch, capsys):
-    monkeypatch.setattr(folders, "LINE_EVERY", 0)
+    monkeypatch.setattr(image_progress, "LINE_EVERY", 0)
     assert command("encode", "--batch", "1") == 0
-    first, *more = capsys.readouterr().out.splitlines()
+    first, *more = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"encode 1/10 images, [\d.]+ images/s, [\d:]+ left", first)
-    assert len(more) == 9
+    assert len(more) == 8
 
 
 def test_a_bar_where_a_terminal_is(command, monkeypatch, capsys):

@@ -1,0 +1,168 @@
+"""The arguments of the commands that are no rule of the plan: benches, encode, decode, evaluate."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from pqgan.settings.evaluation import SearchCase
+
+NETS = ("alex", "vgg", "squeeze")
+LEAVABLE = ("lpips", "rfid", "cmmd")
+Verbs = argparse._SubParsersAction
+
+
+def add_bench_train(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "measure tokenizer training beside a plain reference step"
+    sub = benches.add_parser("train", parents=[common], help=what, description=what)
+    sub.add_argument("names", nargs="*", metavar="NAME", help="configurations (default: the first of every F)")
+    sub.add_argument("--steps", type=_positive, default=20, metavar="N", help="steps that are timed (default: 20)")
+    sub.add_argument("--data", type=Path, metavar="FOLDER", help="prepared training set (default: random images)")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for all figures")
+    yes_or_no = argparse.BooleanOptionalAction
+    sub.add_argument("--reference", action=yes_or_no, default=True, help="whether the plain step runs too")
+    sub.add_argument("--compile", action=yes_or_no, help="instead of hardware.compile")
+    sub.add_argument("--channels-last", action=yes_or_no, help="instead of hardware.channels_last")
+    sub.add_argument("--cpus", type=_positive, metavar="N", help="instead of hardware.cpus")
+    sub.add_argument("--workers", type=_count, metavar="N", help="instead of hardware.workers")
+    sub.add_argument("--precision", choices=("32-true", "bf16-mixed"), help="instead of the reading's")
+    return sub
+
+
+def add_bench_matching(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "measure what the quantiser adds to a reconstruction, and its search beside other libraries (Figure 5)"
+    sub = benches.add_parser("matching", parents=[common], help=what, description=what)
+    sub.add_argument("name", nargs="?", default="matching", help="matching, which is the default")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result (default: results/SCALE/...)")
+    sub.add_argument("--threads", type=_positive, metavar="N", help="instead of hardware.cpus")
+    sub.add_argument(
+        "--case", dest="cases", action="append", type=_case, metavar="d,S,K", help="search (default: the scale's)"
+    )
+    sub.add_argument("--positions", type=_positive, metavar="N", help="of a search (default: the scale's)")
+    yes_or_no = argparse.BooleanOptionalAction
+    sub.add_argument("--reconstructions", action=yes_or_no, default=True, help="whether whole networks are timed too")
+    sub.add_argument("--figure", action=yes_or_no, default=True, help="whether Figure 5 is drawn beside the numbers")
+    return sub
+
+
+def add_bench_evaluation(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "measure what an evaluation costs beside the networks that it cannot do without"
+    sub = benches.add_parser("evaluation", parents=[common], help=what, description=what)
+    sub.add_argument("name", nargs="?", metavar="NAME", help="configuration (default: the sweep's first)")
+    sub.add_argument("--images", type=_positive, metavar="N", help="random images (default: two batches)")
+    sub.add_argument("--repeats", type=_positive, default=5, metavar="N", help="of each way (default: 5)")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for the figures")
+    return sub
+
+
+def add_codes(verbs: Verbs) -> tuple[argparse.ArgumentParser, ...]:
+    what = "turn a folder of images into a code file with a trained tokenizer"
+    encode = verbs.add_parser("encode", help=what, description=what)
+    what = "turn a code file back into images with the tokenizer that made it"
+    decode = verbs.add_parser("decode", help=what, description=what)
+    for sub in (encode, decode):
+        sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
+    encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
+    encode.add_argument("--out", type=Path, required=True, metavar="FILE", help="code file to write (.pqc)")
+    encode.add_argument("--size", type=_positive, metavar="N", help="cut squares of N px (default: images as they are)")
+    decode.add_argument("--codes", type=Path, required=True, metavar="FILE", help="code file (.pqc)")
+    decode.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, of PNG files")
+    for sub in (encode, decode):
+        sub.add_argument("--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them)")
+        _add_device(sub)
+    return encode, decode
+
+
+def _add_device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where (default: auto)")
+
+
+def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
+    what = "measure any tokenizer, or generated images, on any folder of images"
+    sub = verbs.add_parser("evaluate", help=what, description=f"{what}: prints a table and writes metrics.json")
+    subject = sub.add_mutually_exclusive_group(required=True)
+    subject.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a trained or diffusers folder, a published name, a hub id[:subfolder][@revision], or a checkpoint file",
+    )
+    subject.add_argument("--generated", type=Path, metavar="FOLDER", help="generated images, instead of a model")
+    sub.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
+    sub.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="of the result (default: evaluations/MODEL-on-IMAGES); replaces one"
+    )
+    sub.add_argument(
+        "--size",
+        type=_positive,
+        metavar="N",
+        help="side that images are brought to (default: 256; the generated ones')",
+    )
+    sub.add_argument(
+        "--geometry",
+        choices=("crop", "squash"),
+        default="crop",
+        help="shortest side to --size and a square from the centre, or both sides (default: crop)",
+    )
+    sub.add_argument("--limit", type=_positive, metavar="N", help="at most so many images, spread over the folder")
+    sub.add_argument(
+        "--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them, 32 at most)"
+    )
+    sub.add_argument(
+        "--features",
+        choices=("pretrained", "random"),
+        default="pretrained",
+        help="the published feature networks, or small random ones, whose numbers compare with no others",
+    )
+    sub.add_argument(
+        "--lpips", type=partial(_several, NETS), metavar="NETS", help=f"of {','.join(NETS)} (default: alex,vgg)"
+    )
+    sub.add_argument(
+        "--without",
+        type=partial(_several, LEAVABLE),
+        metavar="METRICS",
+        help=f"of {','.join(LEAVABLE)}: not measured, their networks not needed",
+    )
+    sub.add_argument(
+        "--reading",
+        choices=("paper", "released"),
+        default="paper",
+        help="whose way to compute a metric is the headline; the others follow below (default: paper)",
+    )
+    sub.add_argument("--pictures", type=_count, metavar="N", help="reconstructions to keep (default: 8)")
+    sub.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FOLDER",
+        help="features of the originals: read from it, or kept there for the next model",
+    )
+    _add_device(sub)
+    sub.add_argument(
+        "--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: 1)"
+    )
+    sub.add_argument("--workers", type=_count, metavar="N", help="loader processes a device (default: by the device)")
+    return sub
+
+
+def _several(allowed: tuple[str, ...], text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in allowed]:
+        raise argparse.ArgumentTypeError(f"got {unknown[0]!r}; expected one or several of {','.join(allowed)}")
+    return names
+
+
+def _count(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least}")
+    return int(text)
+
+
+_positive = partial(_count, least=1)
+
+
+def _case(text: str) -> SearchCase:
+    try:
+        d, S, K = map(int, text.split(","))
+        return SearchCase(d=d, S=S, K=K)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected d,S,K where S divides d and K is at least 2, for example 128,64,512"
+        ) from None

@@ -1,0 +1,1 @@
+"""Published tokenizers to compare with: where they are, how they are converted and opened."""

@@ -1,0 +1,35 @@
+"""A published tokenizer as a diffusers folder: the result of `pqgan fetch-baseline`."""
+
+from pathlib import Path
+
+from pqgan.job import Job
+from pqgan.provenance import write_provenance
+from pqgan.settings import Settings
+from pqgan.storage.atomic import new_folder, write_text
+
+from .open import SOURCE, Source, hashes, open_published
+
+
+def run(settings: Settings, job: Job, *, out: Path) -> None:
+    """Fetch a published tokenizer, converting it where it has another format.
+
+    Args:
+        job: of chapter published; named as in the catalogue.
+        out: config.json, safetensors, source.json and provenance.json.
+
+    Raises:
+        SettingsError: there is no published tokenizer of this name.
+        DataError: its file is damaged or another.
+        ResourceError: it is neither on this machine nor to be downloaded.
+    """
+    tokenizer = open_published(job.name)
+    with new_folder(out) as folder:
+        tokenizer.model.save_pretrained(folder, safe_serialization=True)
+        source = Source(
+            published=job.name,
+            origin=tokenizer.source.origin,
+            files=tokenizer.source.files,
+            weights=hashes(folder),
+        )
+        write_text(folder / SOURCE, source.model_dump_json(indent=1) + "\n")
+        write_provenance(folder, job)

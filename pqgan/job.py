@@ -1,0 +1,61 @@
+"""One result of the pipeline, and its address.
+
+An address is `<name>-<digest>`; the digest covers every setting the result depends on and the digests of all it is made
+from, so that two settings never share a path and an old result is found again when a number is changed back.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Job:
+    """One result: what it is called, what it depends on, where it lies."""
+
+    scale: str
+    chapter: str
+    name: str
+    spec: Mapping
+    inputs: Mapping[str, "Job"] = field(default_factory=dict)
+    shown: Mapping = field(default_factory=dict)
+    """Settings of what lies beside the numbers, pictures say: part of this address, not of those downstream."""
+
+    @cached_property
+    def _content(self) -> str:
+        inputs = {role: job._content for role, job in self.inputs.items()}
+        return _sha256({"chapter": self.chapter, "name": self.name, "spec": self.spec, "inputs": inputs})
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits over every setting that the result depends on, upstream included."""
+        return self.settings_digest[:8]
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.digest}"
+
+    @property
+    def root(self) -> str:
+        return f"data/prepared/{self.scale}" if self.chapter == "data" else f"results/{self.scale}/{self.chapter}"
+
+    @property
+    def path(self) -> str:
+        """Folder of the result, from the repository's root."""
+        return f"{self.root}/{self.id}"
+
+    @property
+    def run_path(self) -> str:
+        """Folder of a training until its result is there: checkpoints, log, owner."""
+        return f"runs/{self.scale}/{self.chapter}/{self.id}"
+
+    @cached_property
+    def settings_digest(self) -> str:
+        """sha256 of what the digest covers, in full."""
+        return _sha256({"content": self._content, "shown": self.shown})
+
+
+def _sha256(content: Mapping) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Published models that this run measured: rows of their own beside what the paper reports of them."""
+
+import json
+import shutil
+
+import pytest
+
+from pqgan.plan import Plan
+from pqgan.records import read_record, write_record
+from pqgan.report import contents, render
+from pqgan.report.tables.paper import paper_rows
+
+SUBJECTS = {
+    "vqgan-lc-f8": {"kind": "vqgan", "F": 8, "d": 4, "S": 1, "K": 100_000, "method": "VQGAN-LC", "latent": "VQ"},
+    "taesd3": {"kind": "tiny", "F": 8, "d": 16, "method": "TAESD3", "latent": "continuous"},
+}
+PSNR = {"vqgan-lc-f8": 27.04, "taesd3": 28.46}
+
+
+@pytest.fixture(scope="module")
+def tables(smoke, synthetic, tmp_path_factory) -> dict[str, dict]:
+    """Tables 1 and 2 of a scale that measures two published models besides."""
+    evaluation = smoke.scale.evaluation.model_copy(update={"published": tuple(SUBJECTS)})
+    settings = smoke.model_copy(update={"scale": smoke.scale.model_copy(update={"evaluation": evaluation})})
+    plan, root = Plan(settings), tmp_path_factory.mktemp("published")
+    shutil.copytree(synthetic.root / "results", root / "results")
+    for name, subject in SUBJECTS.items():
+        record = read_record(synthetic.folder(synthetic.plan.job("evaluate", "kl-f8-d4")))
+        measurements = [
+            item.model_copy(update={"value": PSNR[name]}) if item.metric == "psnr" and item.headline else item
+            for item in record.measurements
+        ]
+        changes = {"name": name, "subject": {**subject, "published": name}, "measurements": measurements}
+        folder = root / plan.job("evaluate", name).path
+        shutil.copytree(synthetic.folder(synthetic.plan.job("evaluate", "kl-f8-d4")), folder)
+        write_record(folder, record.model_copy(update=changes))
+    found = {"plan": plan}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for item in ("table1", "table2"):
+            render.run(settings, plan, item, root / f"{item}.tex")
+            found[item] = json.loads((root / f"{item}.json").read_text())
+    return found
+
+
+def texts(table: dict, group: str) -> list[dict[str, str]]:
+    return [{key: cell["text"] for key, cell in row["cells"].items()} for row in table["rows"] if row["group"] == group]
+
+
+def test_table1_has_a_group_of_them(tables):
+    rows = texts(tables["table1"], "Published models, measured by this run")
+    assert [row["configuration"] for row in rows] == list(SUBJECTS)
+    vqgan, tiny = rows
+    expected = {"method": "VQGAN-LC", "latent": "VQ", "F": "8", "d": "4", "S": "1", "K": "100,000", "psnr": "27.0"}
+    assert expected.items() <= vqgan.items()
+    expected = {"method": "TAESD3", "latent": "continuous", "F": "8", "d": "16", "S": "–", "K": "–", "psnr": "28.5"}
+    assert expected.items() <= tiny.items()
+    assert vqgan["latent_resolution"] == "8×8"
+    assert {row["source"] for row in rows} == {"measured"}
+
+
+@pytest.mark.parametrize("item", ["table1", "table2"])
+def test_what_the_paper_reports_of_them_stays_reported(tables, item):
+    reported = [row for row in tables[item]["rows"] if row["source"] == "reported"]
+    assert len(reported) == len(paper_rows(item))
+    for row in tables[item]["rows"]:
+        values = [cell["value"] for cell in row["cells"].values()]
+        assert any(value is not None for value in values) == (row["source"] == "measured")
+    methods = [row["cells"]["method"]["text"] for row in reported]
+    assert methods.count("VQGAN-LC") == sum(line["method"] == "VQGAN-LC" for line in paper_rows(item))
+
+
+def test_table2_has_a_group_of_them_for_each_set(tables):
+    groups = dict.fromkeys(row["group"] for row in tables["table2"]["rows"])
+    assert list(groups) == [
+        "FFHQ; here the set microscopy",
+        "FFHQ; here the set microscopy; published models, measured by this run",
+        "LSUN; here the set textures",
+        "LSUN; here the set textures; published models, measured by this run",
+    ]
+    for group in list(groups)[1::2]:
+        rows = texts(tables["table2"], group)
+        assert [row["configuration"] for row in rows] == list(SUBJECTS)
+        assert [row["method"] for row in rows] == ["VQGAN-LC", "TAESD3"]
+        assert [row["psnr"] for row in rows] == ["27.0", "28.5"]
+
+
+def test_they_take_part_in_the_comparison_of_their_factor(tables):
+    rows = [row for row in tables["table1"]["rows"] if row["source"] == "measured" and row["cells"]["F"]["text"] == "8"]
+    best = max(row["cells"]["psnr"]["value"] for row in rows)
+    assert {row["cells"]["psnr"]["value"] for row in rows if row["cells"]["psnr"]["bold"]} == {best}
+    assert {"vqgan-lc-f8", "taesd3"} <= {row["cells"]["configuration"]["text"] for row in rows}
+
+
+@pytest.mark.parametrize("item", ["table1", "table2"])
+def test_their_evaluations_are_inputs(tables, smoke, item):
+    expected = {tables["plan"].job("evaluate", name).path for name in SUBJECTS}
+    assert expected <= {job.path for job in contents.inputs(tables["plan"], item)}
+    assert not expected & {job.path for job in contents.inputs(Plan(smoke), item)}
+
+
+def test_the_group_is_left_out_where_there_are_none(synthetic, reports):
+    for item in ("table1", "table2"):
+        table = json.loads((reports / f"{item}.json").read_text())
+        assert not any("published models" in row["group"].lower() for row in table["rows"])
