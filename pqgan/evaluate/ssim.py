@@ -32,10 +32,12 @@ def ssim(originals: Tensor, reconstructions: Tensor) -> Tensor:
     window = _window(originals.device).expand(originals.shape[1], 1, 1, -1)  # (C, 1, 1, 11)
     # a CPU convolves float64 eight times as fast image by image
     at_once = 1 if originals.device.type == "cpu" else max(1, len(originals))
-    pairs = zip(originals.split(at_once), reconstructions.split(at_once), strict=True)
-    return torch.cat(
-        [of_images(x.double(), y.double(), data_range=255, size_average=False, win=window) for x, y in pairs]
+    # and three times as fast with colours apart, which a network in channels-last layout hands over together
+    levels = (
+        images.to(torch.float64, memory_format=torch.contiguous_format) for images in (originals, reconstructions)
     )
+    pairs = zip(*(images.split(at_once) for images in levels), strict=True)
+    return torch.cat([of_images(x, y, data_range=255, size_average=False, win=window) for x, y in pairs])
 
 
 def _window(device: torch.device) -> Tensor:
