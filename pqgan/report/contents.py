@@ -97,7 +97,7 @@ def _table5(plan: Plan) -> list[Job]:
         if latent.tokenizer.startswith("selected-"):
             factor = int(latent.tokenizer.removeprefix("selected-"))
             jobs += [plan.job("select", f"f{factor}"), *_evaluations(plan, candidates(plan, factor))]
-        elif latent.tokenizer in plan.chapter("evaluate"):
+        else:
             jobs.append(plan.job("evaluate", latent.tokenizer))
     return jobs
 

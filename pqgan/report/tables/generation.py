@@ -31,7 +31,7 @@ def table5(settings: Settings, plan: Plan, results: Results) -> Table:
     rows, behind = [], []
     for name, latent in settings.scale.ldm.latents.items():
         tokenizer = _tokenizer(results, latent.tokenizer)
-        used, measurements = _measured(plan, results, name, tokenizer)
+        used, measurements = _measured(results, name, tokenizer)
         rows.append(used)
         behind += measurements
     paper = [_reported(line) for line in paper_rows("table5")]
@@ -91,11 +91,10 @@ def _tokenizer(results: Results, reference: str) -> str:
     return reference
 
 
-def _measured(plan: Plan, results: Results, name: str, tokenizer: str) -> tuple[Row, list[Measurement]]:
+def _measured(results: Results, name: str, tokenizer: str) -> tuple[Row, list[Measurement]]:
     record = results.record("generation", name)
     subject = record.subject
-    # the backbone's own VAE is no configuration of the sweep and may have no evaluation
-    scored = results.record("evaluate", tokenizer) if tokenizer in plan.chapter("evaluate") else None
+    scored = results.record("evaluate", tokenizer)
     further = _gfids(record)
     neighbours = wording.headline([record], NEIGHBOURS)
     made = row(
@@ -110,9 +109,9 @@ def _measured(plan: Plan, results: Results, name: str, tokenizer: str) -> tuple[
         rfid=measured(scored, "rfid", on="val"),
         gfid=measured(record, "gfid"),
         **{f"gfid_{item.n}": Cell(formats.metric("gfid", item.value), item.value) for item in further},
-        **{item.metric: Cell(formats.fixed(item.value, 3), item.value) for item in neighbours},
+        **{item.metric: Cell(formats.metric(item.metric, item.value), item.value) for item in neighbours},
     )
-    rfid = wording.headline([scored], ["rfid"], ["val"]) if scored else []
+    rfid = wording.headline([scored], ["rfid"], ["val"])
     return made, [*wording.headline([record], ["gfid"]), *further, *rfid, *neighbours]
 
 

@@ -113,9 +113,9 @@ def _cell(value: object) -> Cell:
     return Cell() if value in (None, "") else Cell(str(value))
 
 
-def measured(record: Record | None, metric: str, on: str | None = None) -> Cell:
+def measured(record: Record, metric: str, on: str | None = None) -> Cell:
     """The headline value of a metric, or a missing one."""
-    found = record and record.get(metric, on=on)
+    found = record.get(metric, on=on)
     return Cell(formats.metric(metric, found.value), found.value) if found else Cell()
 
 
