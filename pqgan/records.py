@@ -12,6 +12,22 @@ Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum":
 """As JSON has no numbers that are not finite, these are strings in the file."""
 
 
+METRIC_NAMES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "rfid": "rFID",
+    "gfid": "gFID",
+    "cmmd": "CMMD",
+    "kid": "KID",
+    "precision": "Precision",
+    "recall": "Recall",
+    "H_n": "H_n",
+    "P_n": "P_n",
+}
+"""Metric -> what tables and sentences call it."""
+
+
 class FeatureNetwork(BaseModel):
     """A network that a metric looks through."""
 

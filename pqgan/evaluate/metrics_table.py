@@ -4,17 +4,10 @@ import math
 import textwrap
 from collections.abc import Iterable
 
-from pqgan.records import FeatureNetwork, Measurement, Record
+from pqgan.records import METRIC_NAMES, FeatureNetwork, Measurement, Record
 
 WIDTH = 120
-NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
-    "rfid": "rFID",
-    "cmmd": "CMMD",
-    "gfid": "gFID",
-    "kid": "KID",
+NAMES = METRIC_NAMES | {
     "H_n_min": "H_n, least",
     "dead_codes": "dead codes",
     "bits_per_pixel": "bits/pixel",

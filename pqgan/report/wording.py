@@ -2,23 +2,12 @@
 
 from collections.abc import Iterable
 
-from pqgan.records import Measurement, Record
+from pqgan.records import METRIC_NAMES, Measurement, Record
 from pqgan.settings import Settings
 
 from .formats import count
 
-NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "kid": "KID",
-    "precision": "Precision",
-    "recall": "Recall",
-    "rfid": "rFID",
-    "gfid": "gFID",
-    "cmmd": "CMMD",
-    "lpips": "LPIPS",
-    "H_n": "H_n",
-    "P_n": "P_n",
+NAMES = METRIC_NAMES | {
     "images_per_second": "Speed",
     "unet_seconds": "U-Net",
     "decode_seconds": "Decoder",

@@ -28,20 +28,6 @@ def hub(features):
     return features.model_copy(update={"clip": HubClip(source="hub", model=MODEL, revision=COMMIT)})
 
 
-@pytest.fixture(scope="module")
-def images_uint8():
-    from skimage import data
-
-    photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1)
-    corners = ((0, 180), (100, 200), (300, 100), (420, 30))
-    return torch.stack([photograph[:, y : y + 64, x : x + 64] for y, x in corners])
-
-
-@pytest.fixture(scope="module")
-def images(images_uint8):
-    return images_uint8.float() / 127.5 - 1
-
-
 @torch.inference_mode()
 def test_random_clip_is_the_library_s_tower_on_its_own_preprocessing(features, images, images_uint8):
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD

@@ -28,20 +28,6 @@ def inception(features):
         return Inception(features)
 
 
-@pytest.fixture(scope="module")
-def images_uint8():
-    from skimage import data
-
-    photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1)
-    corners = ((0, 180), (100, 200), (300, 100), (420, 30))
-    return torch.stack([photograph[:, y : y + 64, x : x + 64] for y, x in corners])
-
-
-@pytest.fixture(scope="module")
-def images(images_uint8):
-    return images_uint8.float() / 127.5 - 1
-
-
 @torch.inference_mode()
 def test_random_inception_is_seeded_and_tells_images_apart(inception, features, images):
     found = inception(images, "clean-fid")
