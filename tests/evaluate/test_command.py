@@ -264,7 +264,7 @@ def test_generated_images_of_the_same_set_are_no_distance_away(run, tmp_path, ca
     out = capsys.readouterr().out
     assert out.startswith("generated: ")
     assert "gFID" in out
-    assert "not comparable with any other numbers: gFID, KID, precision, recall" in out
+    assert "not comparable with any other numbers: gFID, KID, Precision, Recall" in out
 
 
 def test_generated_images_are_compared_with_kept_features(run, tmp_path):
