@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export DVC_NO_ANALYTICS = 1
 
-.PHONY: smoke test test-faults lint format clean
+.PHONY: smoke test test-faults test-cluster lint format clean
 
 smoke: .venv/installed
 	snakemake --cores all --show-failed-logs
@@ -15,9 +15,13 @@ smoke: .venv/installed
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 -m "not thorough"
 
-# killed, stopped, starved and damaged in every way: a few minutes
+# killed, stopped, starved and damaged in every way, and through DVC and back: some minutes
 test-faults: .venv/installed
-	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 tests/faults
+	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 tests/faults tests/workflow
+
+# on a real Slurm of one node, installed from Debian's packages where this user may; else one line, "skipped: ..."
+test-cluster: .venv/installed
+	tests/cluster/run --durations=10
 
 lint: .venv/installed
 	ruff check .

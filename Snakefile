@@ -24,6 +24,7 @@ localrules:
 rule all:
     input:
         "reports/report.html",
+        "reports/metrics.json",
 
 
 include: "workflow/rules/data.smk"
@@ -33,3 +34,4 @@ include: "workflow/rules/adapt.smk"
 include: "workflow/rules/ldm.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/summary.smk"

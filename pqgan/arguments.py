@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from math import inf, nan
 from pathlib import Path
 
 from pqgan.settings.evaluation import SearchCase
@@ -140,6 +141,70 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
     )
     sub.add_argument("--workers", type=_count, metavar="N", help="loader processes a device (default: by the device)")
     return sub
+
+
+def add_verify(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "hash every file of the finished results, and name those that are damaged or missing"
+    sub = verbs.add_parser("verify", parents=[common], help=what, description=what)
+    sub.add_argument("chapters", nargs="*", metavar="CHAPTER", help="data, reference, tokenizer, ... (default: all)")
+    return sub
+
+
+def add_cost(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "estimate the GPU hours, bytes and money of a scale before anything runs"
+    sub = verbs.add_parser("cost", parents=[common], help=what, description=f"{what}: docs/cost.md")
+    sub.add_argument("--price", type=_positive_number, metavar="X", help="of a GPU hour; no money is shown without it")
+    sub.add_argument("--utilisation", type=_percent, metavar="PERCENT", help="of a GPU's peak (default: 40)")
+    told = {"action": "append", "default": []}
+    sub.add_argument(
+        "--gpu", dest="gpus", type=_gpu, metavar="CHAPTER=NAME", help="instead of Table 4's, say tokenizer=H100", **told
+    )
+    sub.add_argument(
+        "--peak", dest="peaks", type=_peak, metavar="NAME:KIND=X", help="TFLOP/s of a GPU, say L40S:bf16=362", **told
+    )
+    sub.add_argument("--images", type=_images, metavar="SET=N", help="images of a prepared set", **told)
+    sub.add_argument("--count", action="store_true", help="count operations anew (minutes, no GPU), before all else")
+    sub.add_argument("--operations", type=Path, metavar="FILE", help="counted operations (default: the package's)")
+    return sub
+
+
+def _number(text: str, most: float = inf) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value <= most or value == inf:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected a number above 0{f', at most {most:g}' * (most < inf)}"
+        )
+    return value
+
+
+_positive_number = _number
+_percent = partial(_number, most=100)
+
+
+def _gpu(text: str) -> tuple[str, str]:
+    chapter, _, name = text.partition("=")
+    allowed = ("tokenizer", "evaluate", "finetune", "evaluate_finetuned", "adapt", "ldm", "generation")
+    if chapter not in allowed or not name:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected CHAPTER=NAME, the chapter one of {', '.join(allowed)}"
+        )
+    return chapter, name
+
+
+def _peak(text: str) -> tuple[tuple[str, str], float]:
+    gpu, _, peak = text.partition("=")
+    name, _, kind = gpu.partition(":")
+    if not name or kind not in ("TF32", "bf16"):
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected NAME:KIND=TFLOPS, the kind TF32 or bf16")
+    return (name, kind), _number(peak)
+
+
+def _images(text: str) -> tuple[str, int]:
+    prepared, _, number = text.partition("=")
+    return prepared, _count(number, least=1)
 
 
 def _several(allowed: tuple[str, ...], text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pqgan.report.figures.style import files, style
 from pqgan.settings import Settings
 from pqgan.settings.evaluation import SearchCase
 from pqgan.storage.atomic import write_bytes
+from pqgan.storage.manifest import write_sums
 
 
 def matching(settings: Settings, job: Job, *, out: Path, figure: bool = True) -> None:
@@ -28,6 +29,7 @@ def matching(settings: Settings, job: Job, *, out: Path, figure: bool = True) ->
             picture = draw(settings, read_record(out))
         for kind, content in files(picture).items():
             write_bytes(out / f"figure5.{kind}", content)
+        write_sums(out)
     print("\n".join(str(path) for path in sorted(out.iterdir())))
 
 

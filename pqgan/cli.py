@@ -12,11 +12,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pqgan.arguments import add_bench_evaluation, add_bench_matching, add_bench_train, add_codes, add_evaluate
+from pqgan.arguments import (
+    add_bench_evaluation,
+    add_bench_matching,
+    add_bench_train,
+    add_codes,
+    add_cost,
+    add_evaluate,
+    add_verify,
+)
 from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import load
+from pqgan.storage import shared
 from pqgan.verbs import VERBS
 
 
@@ -74,8 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     sub = verbs.add_parser("times", parents=[common], help="say where the time of a run went")
     sub.add_argument("--benchmarks", type=Path, required=True, metavar="FOLDER", help="Snakemake's benchmark files")
     sub.set_defaults(command=_times)
+    add_cost(verbs, common).set_defaults(command=_cost)
     sub = verbs.add_parser("plan", parents=[common], help="list every result of a scale with its address")
     sub.set_defaults(command=_plan)
+    sub = verbs.add_parser("summary", help="collect the measured numbers of rendered tables, for dvc metrics")
+    sub.add_argument("tables", type=Path, nargs="+", metavar="FILE", help="their .json files")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .json file")
+    sub.set_defaults(command=_summary)
+    add_verify(verbs, common).set_defaults(command=_verify)
     return parser
 
 
@@ -108,7 +123,13 @@ def _make(arguments: argparse.Namespace) -> None:
             _function("pqgan.engine.run_folder:settle")(Path(used.run_path))
     if verb.trains:
         inputs["run"] = arguments.run or Path(job.run_path)
+    place = shared.place(job.chapter, job.name, job.settings_digest) if verb.shared else None
+    if place and shared.take(place, arguments.out):
+        print(f"{job.name}: taken from {place}")
+        return
     _function(verb.run)(plan.settings, job, **inputs, out=arguments.out)
+    if place:
+        shared.give(arguments.out, place)
 
 
 def _check_address(arguments: argparse.Namespace, job: Job) -> None:
@@ -188,9 +209,26 @@ def _times(arguments: argparse.Namespace) -> None:
     print(_function("pqgan.report.times:show")(_load(arguments), arguments.benchmarks))
 
 
+def _cost(arguments: argparse.Namespace) -> None:
+    plan, file = _load(arguments), arguments.operations
+    if arguments.count:
+        _function("pqgan.counting:run")(plan, file)
+    told = {key: dict(getattr(arguments, key)) for key in ("gpus", "peaks", "images")}
+    told |= {key: getattr(arguments, key) for key in ("utilisation", "price")}
+    print(_function("pqgan.report.cost:show")(plan, file, **told))
+
+
 def _plan(arguments: argparse.Namespace) -> None:
     for job in _load(arguments).all():
         print(f"{job.chapter:12} {job.name:32} {job.path}")
+
+
+def _summary(arguments: argparse.Namespace) -> None:
+    _function("pqgan.summary:run")(arguments.tables, arguments.out)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    _function("pqgan.verify:run")(_load(arguments), arguments.chapters)
 
 
 def main(argv: list[str] | None = None) -> int:

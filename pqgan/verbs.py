@@ -15,10 +15,14 @@ class Verb(NamedTuple):
     help: str
     trains: bool = False
     """Whether it has a run folder, from which it goes on after an interruption."""
+    shared: bool = False
+    """Whether checkouts share its results through PQGAN_SHARED_DIR."""
 
 
 VERBS = {
-    "prepare-data": Verb("data", "set", "pqgan.data.prepare:run", (), "cut a prepared set from raw images"),
+    "prepare-data": Verb(
+        "data", "set", "pqgan.data.prepare:run", (), "cut a prepared set from raw images", shared=True
+    ),
     "train-tokenizer": Verb(
         "tokenizer", "configuration", "pqgan.tokenizer.train:train", ("data",), "train a tokenizer from scratch", True
     ),
@@ -28,6 +32,7 @@ VERBS = {
         "pqgan.evaluate.reference:run",
         ("data",),
         "compute what metrics need of a set's originals, once for all models",
+        shared=True,
     ),
     "fetch-baseline": Verb(
         "published",

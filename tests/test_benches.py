@@ -33,7 +33,8 @@ def tiny(changed_params, tmp_path, monkeypatch):
 def test_without_arguments_it_measures_prints_and_draws(tiny, tmp_path, capsys):
     assert main(["bench", "matching"]) == 0
     out = tmp_path / Plan(tiny).job("matching", "matching").path
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "figure5.pdf", "figure5.png"}
+    names = {"metrics.json", "table.txt", "figure5.pdf", "figure5.png", "SHA256SUMS"}
+    assert {path.name for path in out.iterdir()} == names
     printed = capsys.readouterr().out
     assert printed.startswith((out / "table.txt").read_text())
     assert printed.splitlines()[-1].endswith("table.txt")
@@ -58,7 +59,7 @@ def test_other_searches_have_another_address(tiny, tmp_path, capsys):
     assert main(["bench", "matching", *arguments]) == 0
     (out,) = (tmp_path / "results/smoke/matching").iterdir()
     assert out.name != Plan(tiny).job("matching", "matching").id
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt"}
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "SHA256SUMS"}
     record = read_record(out)
     assert {(item.conditions["d"], item.conditions["K"]) for item in record.measurements} == {(8, 32), (4, 16)}
     assert {item.conditions["positions"] for item in record.measurements} == {10}

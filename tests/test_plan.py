@@ -24,6 +24,7 @@ def chapters_moved(before, after):
 
 DOWNSTREAM_OF_FINETUNE = {"finetune", "evaluate_finetuned", "adapt", "samples", "speed"}
 DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
+EVERYTHING = DOWNSTREAM_OF_SELECT | {"data", "tokenizer", "reference", "evaluate", "select", "backbone", "matching"}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,14 @@ DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
         ("scales.smoke.tokenizer.codebook", {}, set()),
         ("scales.smoke.tokenizer.codebook", {"kmeans_vectors": 9, "kmeans_passes": 3}, set()),  # of no k-means
         ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
+        ("scales.smoke.data.version", 99, EVERYTHING - {"backbone", "matching"}),
+        ("scales.smoke.tokenizer.version", 99, {"tokenizer", "evaluate", "select"} | DOWNSTREAM_OF_SELECT),
+        ("scales.smoke.evaluation.version", 99, {"reference", "evaluate", "select"} | DOWNSTREAM_OF_SELECT),
+        ("scales.smoke.finetune.version", 99, DOWNSTREAM_OF_FINETUNE),
+        ("scales.smoke.adapt.version", 99, {"backbone", "adapt", "samples", "speed"}),
+        ("scales.smoke.ldm.version", 99, {"ldm", "generation"}),
+        ("scales.smoke.matching.version", 99, {"matching"}),
+        ("scales.smoke.speed.version", 99, {"speed"}),
         ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
         ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"samples", "speed"}),

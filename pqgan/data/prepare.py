@@ -23,7 +23,7 @@ from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.storage.atomic import new_folder, write_text
-from pqgan.storage.manifest import sha256
+from pqgan.storage.manifest import sha256, write_sums
 
 from .names import shown
 from .prepared import COLUMNS, INDEX, MANIFEST, SHARD_IMAGES, Manifest, content_digest, key, shard_name
@@ -204,5 +204,6 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
                 f"{out}: cannot be written: {error.strerror}; free space or change the folder"
             ) from None
         write_provenance(folder, job)
+        write_sums(folder, manifest.files)
     ignored = f"; {images.ignored} other files left out" if images.ignored else ""
     print(f"{job.name}: {manifest.n} images of {manifest.size} px, content {manifest.digest[:12]}{ignored}", flush=True)

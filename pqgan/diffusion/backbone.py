@@ -14,7 +14,7 @@ from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import HubBackbone, SeededBackbone
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import new_result
 
 from .parts import load_network, load_part
 from .schedule import noise_schedule
@@ -39,7 +39,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     pipeline = StableDiffusionPipeline(
         **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         pipeline.save_pretrained(folder, safe_serialization=True)
         write_provenance(folder, job)
 

@@ -17,7 +17,8 @@ from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder, write_text
+from pqgan.storage.atomic import write_text
+from pqgan.storage.manifest import new_result
 from pqgan.tokenizer.load import Tokenizer, load_tokenizer
 
 from .ldm import ClassEmbedding
@@ -45,7 +46,7 @@ def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: 
     pipeline = load_pipeline(unet, backbone, tokenizer).to(device)
     side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, f"adapt.variants.{job.name}.sample_size")
     how = {"size": size, "steps": reading.sampler_steps, "guidance": reading.guidance, "eta": 0.0, "seed": seed}
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         for index, prompt in enumerate(section.prompts):
             latents = pipeline(
                 prompt,

@@ -1,6 +1,8 @@
 """Devices, precision and processes, through Lightning Fabric."""
 
+import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -87,16 +89,40 @@ def _import_fabric() -> "type[Fabric]":
 def make_fabric(hardware: Hardware, precision: str) -> "Fabric":
     """A launched Fabric for a training job.
 
+    A job of several devices has a process for each. In a Slurm job they are the tasks of its step, elsewhere Fabric
+    starts them.
+
     Args:
         hardware: accelerator, devices and threads.
         precision: as Fabric names it: 32-true or bf16-mixed.
+
+    Raises:
+        ResourceError: Slurm has started another number of processes than there are devices.
     """
     kind = device(hardware).type
     devices = max(1, hardware.gpus) if kind == "cuda" else hardware.processes
     strategy = "ddp" if devices > 1 else "auto"
-    fabric = _import_fabric()(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
-    fabric.launch()
-    return fabric
+    fabric = _import_fabric()
+    with warnings.catch_warnings():
+        # where Slurm is installed but did not start this process
+        warnings.filterwarnings("ignore", "The `srun` command is available")
+        _check_tasks(devices)
+        launched = fabric(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
+    launched.launch()
+    return launched
+
+
+def _check_tasks(devices: int) -> None:
+    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return
+    tasks = int(os.environ["SLURM_NTASKS"])
+    if tasks != devices:  # Fabric would train on the devices that have a task, and say nothing
+        raise ResourceError(
+            f"SLURM_NTASKS: got {tasks}, expected {devices}: a process for each of the job's devices; "
+            f"start it with srun --ntasks-per-node={devices}"
+        )
 
 
 def set_up(

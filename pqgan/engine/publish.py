@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from pqgan.errors import ResourceError
 from pqgan.job import Job
 from pqgan.provenance import write_provenance
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import new_result
 
 from .run_folder import RunFolder, on_first
 from .state import TrainingState
@@ -45,7 +45,7 @@ def publish(
             if left.name.startswith(f".{out.name}."):
                 shutil.rmtree(left)
         try:
-            with new_folder(out) as folder:
+            with new_result(out) as folder:
                 write(folder)
                 shutil.copyfile(run.log, folder / run.log.name)
                 write_provenance(folder, job, training=training)

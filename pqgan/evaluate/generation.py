@@ -19,7 +19,7 @@ from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import Record, write_record
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import new_result
 from pqgan.tokenizer.load import load_tokenizer
 
 from . import processes
@@ -79,7 +79,7 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
     subject = loaded.subject()
     how = f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes"
     measurements = seen.measurements(how)
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         for number, image in enumerate(pictures):
             save_png(image, folder / f"{number}.png")
         write_record(

@@ -11,7 +11,8 @@ from pqgan.quantise.matching import available
 from pqgan.records import Record, write_record
 from pqgan.settings import Settings
 from pqgan.settings.evaluation import SearchCase
-from pqgan.storage.atomic import new_folder, write_text
+from pqgan.storage.atomic import write_text
+from pqgan.storage.manifest import new_result
 
 from .matching_overhead import overheads
 from .matching_search import Searches
@@ -66,6 +67,6 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
         seconds=round(time.perf_counter() - started, 3),
         provenance=origin,
     )
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         write_record(folder, record)
         write_text(folder / "table.txt", table(record) + "\n")

@@ -21,7 +21,7 @@ from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
 from pqgan.settings.readings import MetricsReading
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import new_result
 from pqgan.tokenizer.load import Tokenizer
 
 from . import processes, reference
@@ -159,7 +159,7 @@ def run(
     }
     if not processes.is_first():
         return
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         for role, made in passes.items():
             save_pictures(folder / "showcase" / role, *made.pictures)
         record = Record(

@@ -17,8 +17,8 @@ from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.records import FeatureNetwork
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder, write_text
-from pqgan.storage.manifest import sha256
+from pqgan.storage.atomic import write_text
+from pqgan.storage.manifest import new_result, sha256
 
 from .clip import Clip
 from .features import Inception, Resize
@@ -126,7 +126,7 @@ def run(settings: Settings, job: Job, *, data: Path, out: Path) -> None:
         device=target,
     )
     features = collect(networks, (batch.images for batch in batches), reading.metrics.fid)
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         write(features, folder, name=prepared.name, digest=prepared.digest, size=size)
         write_provenance(folder, job)
 

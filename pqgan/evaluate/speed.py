@@ -15,7 +15,7 @@ from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.manifest import new_result
 
 BASELINE = "SDv2.1"
 
@@ -90,7 +90,7 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         *([an_image("decode_seconds", decoder, "decoder")] if reading.decode else []),
         {"metric": "memory_gb", "value": used / 1e9, "unit": "GB", "protocol": f"{words}; {where}"},
     ]
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         write_record(
             folder,
             Record(

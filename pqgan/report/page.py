@@ -1,19 +1,21 @@
-"""report.html: every table and figure, settings, readings, provenance and times in one file that opens offline."""
+"""report.html: tables, figures, workflow, settings, readings, provenance and times in one file that opens offline."""
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 
-from . import contents, formats
+from . import contents, dag, formats
 from .times import RunTimes, run_times
 
 BELOW = {"table5": "figure_ldm"}
@@ -47,12 +49,14 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         random_networks=list(dict.fromkeys(network for item in items for network in item["random_networks"])),
         backbone=settings.scale.adapt.backbone,
         items=items,
+        dag=Markup(dag.svg(plan)),
         settings=yaml.safe_dump(settings.scale.model_dump(mode="json"), sort_keys=False, width=110, allow_unicode=True),
         readings=_readings(settings),
         overridden=settings.scale.overrides,
         provenance=_provenance(list(jobs.values())),
         times=_times(plan, benchmarks, jobs),
         duration=formats.duration,
+        moment=_moment,
     )
     write_text(out, page)
 
@@ -117,8 +121,12 @@ def _readings(settings: Settings) -> list[dict[str, str]]:
             rows.append((group, value, type(settings.reading).model_fields[group].description))
         else:
             fields = type(section).model_fields
-            rows += [(f"{group}.{key}", value, fields[key].description) for key, value in section]
-    return [{"name": name, "value": str(value), "meaning": meaning or formats.DASH} for name, value, meaning in rows]
+            rows += [(f"{group}.{key}", _plain(value), fields[key].description) for key, value in section]
+    return [{"name": name, "value": value, "meaning": meaning or formats.DASH} for name, value, meaning in rows]
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _provenance(jobs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -139,9 +147,14 @@ def _provenance(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _moment(finished: str) -> str:
+    """To the minute, in UTC."""
+    return f"{datetime.fromisoformat(finished).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _times(plan: Plan, benchmarks: Path | None, jobs: dict[str, dict[str, Any]]) -> RunTimes | None:
     if benchmarks is None or not Path(benchmarks).is_dir():
         return None
     own = {path: job["seconds"] for path, job in jobs.items()}
-    found = run_times(Path(benchmarks), plan.all(), own, contents.ITEMS)
+    found = run_times(plan, Path(benchmarks), own)
     return found if found.rules else None

@@ -1,19 +1,19 @@
 """Where the time of a run went, from Snakemake's benchmark files."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pqgan.errors import DataError
-from pqgan.job import Job
 from pqgan.plan import Plan
+from pqgan.settings.scale import Hardware
 
 from . import contents
 from .results import Results
 
 PHASES = {
-    "preparation": ("data", "backbone"),
+    "preparation": ("data", "backbone", "reference", "published"),
     "training": ("tokenizer", "finetune", "adapt", "ldm"),
     "selection": ("select",),
     "sampling": ("samples",),
@@ -32,6 +32,12 @@ class RuleTime:
     jobs: int
     seconds: float
     longest: float
+    gpus: int
+    """That each of the jobs had to itself."""
+
+    @property
+    def gpu_hours(self) -> float:
+        return self.seconds * self.gpus / 3600
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,20 @@ class RunTimes:
             if any(rule.phase == phase for rule in self.rules)
         }
 
+    @property
+    def gpu_hours(self) -> float:
+        """Of all jobs."""
+        return sum(rule.gpu_hours for rule in self.rules)
+
+
+def gpus_of(chapter: str, hardware: Hardware) -> int:
+    """GPUs that a job of a chapter asks the cluster for, as workflow/rules do."""
+    if chapter in PHASES["training"]:
+        return hardware.gpus
+    if chapter in ("evaluate", "evaluate_finetuned", "generation"):
+        return hardware.evaluation_devices if hardware.gpus else 0
+    return min(1, hardware.gpus) if chapter in ("reference", "samples", "speed", "matching") else 0
+
 
 def show(plan: Plan, benchmarks: Path) -> str:
     """Where the time of a run went, as lines for a terminal.
@@ -60,7 +80,7 @@ def show(plan: Plan, benchmarks: Path) -> str:
     """
     finished = Results(job for job in plan.all() if Path(job.path).is_dir())
     own_seconds = {job["path"]: job["seconds"] for job in finished.provenance()}
-    times = run_times(benchmarks / plan.settings.name, plan.all(), own_seconds, contents.ITEMS)
+    times = run_times(plan, benchmarks / plan.settings.name, own_seconds)
     if not times.rules:
         raise DataError(f"{benchmarks}/{plan.settings.name}: no benchmark of a planned job; run snakemake first")
     lines = [f"{'part':20}{'rule':22}{'jobs':>5}{'seconds':>9}{'longest':>9}"]
@@ -71,33 +91,33 @@ def show(plan: Plan, benchmarks: Path) -> str:
     lines += [f"{phase:47}{seconds:9.1f}  {seconds / total:4.0%}" for phase, seconds in times.phases().items()]
     share = times.startup_seconds / total
     lines.append(f"{f'start-up (of {times.startup_jobs} jobs above)':47}{times.startup_seconds:9.1f}  {share:4.0%}")
+    lines.append(f"{'GPU hours, each job times the GPUs it had':47}{times.gpu_hours:9.1f}")
     lines.append(f"{'all, summed over jobs that ran side by side':47}{total:9.1f}")
     return "\n".join(lines)
 
 
-def run_times(folder: Path, jobs: Iterable[Job], own_seconds: Mapping[str, float], items: Iterable[str]) -> RunTimes:
+def run_times(plan: Plan, folder: Path, own_seconds: Mapping[str, float]) -> RunTimes:
     """Sum up the benchmark files of the present plan; those of older settings are left out.
 
     Args:
         folder: benchmarks/<scale>.
-        jobs: of the plan.
         own_seconds: path of a result -> seconds by its provenance.
-        items: tables and figures.
 
     Raises:
         DataError: a file that is no benchmark.
     """
     planned: dict[str, list[tuple[Path, str | None]]] = {}
-    for job in jobs:
+    for job in plan.all():
         planned.setdefault(job.chapter, []).append((folder / job.chapter / f"{job.id}.tsv", job.path))
-    planned["report"] = [(folder / "report" / f"{item}.tsv", None) for item in items]
+    planned["report"] = [(folder / "report" / f"{item}.tsv", None) for item in contents.ITEMS]
     rules, outside, known = [], 0.0, 0
+    hardware = plan.settings.scale.hardware
     for phase, names in PHASES.items():
         for name in names:
             found = [(_seconds(file), path) for file, path in planned.get(name, []) if file.is_file()]
             if found:
                 seconds = [taken for taken, _ in found]
-                rules.append(RuleTime(phase, name, len(found), sum(seconds), max(seconds)))
+                rules.append(RuleTime(phase, name, len(found), sum(seconds), max(seconds), gpus_of(name, hardware)))
             for taken, path in found:
                 # a result restored from elsewhere was not timed by this benchmark
                 if path in own_seconds and own_seconds[path] <= taken:

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from pqgan.errors import DataError, ResourceError
 
-from .atomic import new_folder, write_text
-from .manifest import sha256
+from .atomic import new_folder
+from .manifest import SUMS, sha256, write_sums
 
-STATE, LOG, SUMS = "state.safetensors", "train.jsonl", "SHA256SUMS"
+STATE, LOG = "state.safetensors", "train.jsonl"
 PREFIX = "step-"
 BAD = "bad-"
 
@@ -65,7 +65,7 @@ def write(root: Path, step: int, tensors: Mapping[str, Tensor], identity: Mappin
                 metadata={**identity, "step": str(step)},
             )
             (folder / LOG).write_bytes(log)
-            write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in (STATE, LOG)))
+            write_sums(folder)
     except (OSError, SafetensorError) as error:
         raise ResourceError(
             f"{path}: cannot be written: {error}; free space or raise the limit, then run the same command again"

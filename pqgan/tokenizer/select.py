@@ -9,7 +9,8 @@ from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.records import read_record
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder, write_text
+from pqgan.storage.atomic import write_text
+from pqgan.storage.manifest import new_result
 
 LARGER_IS_BETTER = {"psnr"}
 
@@ -39,7 +40,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     else:
         (chosen,) = models
     source = models[chosen].path
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         (folder / "provenance.json").rename(folder / "training_provenance.json")
         about = {

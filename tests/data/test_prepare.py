@@ -23,7 +23,8 @@ from pqgan.settings.data import ImageFolder
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "provenance.json"}
+    own = ("provenance.json", "SHA256SUMS")  # which say when and where
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in own}
 
 
 def folder_images(path="set", size=16):

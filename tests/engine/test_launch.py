@@ -1,5 +1,7 @@
 """Devices and processes as the settings say."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -17,6 +19,23 @@ def test_fabric_follows_the_settings(smoke):
 def test_a_missing_accelerator_is_one_line_and_no_silent_fallback(smoke):
     with pytest.raises(ResourceError, match=r"hardware\.accelerator: got 'cuda'"):
         device(smoke.scale.hardware.model_copy(update={"accelerator": "cuda"}))
+
+
+def test_slurm_processes_and_devices_must_be_as_many(smoke, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.delenv("SLURM_JOB_NAME", raising=False)
+    assert make_fabric(smoke.scale.hardware, "32-true").world_size == 1
+    with pytest.raises(ResourceError, match=r"SLURM_NTASKS: got 1, expected 2: .*srun --ntasks-per-node=2"):
+        make_fabric(smoke.scale.hardware.model_copy(update={"processes": 2}), "32-true")
+
+
+def test_where_srun_is_installed_but_not_used_nothing_is_said(smoke, monkeypatch, tmp_path):
+    monkeypatch.delenv("SLURM_NTASKS", raising=False)
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make_fabric(smoke.scale.hardware, "32-true").world_size == 1
 
 
 def test_set_up_keeps_the_module_and_the_names_of_its_tensors(fabric, smoke):

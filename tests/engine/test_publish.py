@@ -34,7 +34,7 @@ def train(made, path, upkeep, job, out, write) -> None:
 def test_the_result_is_whole_and_the_checkpoints_are_gone(toy, upkeep, tmp_path, job, out):
     made = toy()
     train(made, tmp_path / "run", upkeep, job, out, save(made))
-    assert sorted(os.listdir(out)) == ["model.safetensors", "provenance.json", "train.jsonl"]
+    assert sorted(os.listdir(out)) == ["SHA256SUMS", "model.safetensors", "provenance.json", "train.jsonl"]
     assert os.listdir(out.parent) == ["f8"]
     assert load_file(out / "model.safetensors").keys() == made.generator.state_dict().keys()
     assert (out / "train.jsonl").read_bytes() == (tmp_path / "run/train.jsonl").read_bytes()

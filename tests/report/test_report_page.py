@@ -11,7 +11,9 @@ from html.parser import HTMLParser
 import pytest
 
 from pqgan.errors import DataError
+from pqgan.plan import Plan
 from pqgan.report import contents, page, times
+from pqgan.settings import load
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ class Balance(HTMLParser):
 
 def test_page_refers_to_nothing_outside_itself(text):
     without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "data:", text)
-    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script|<link", without_pictures)
+    assert not re.search(r"https?:|//[a-z]|url\((?!#)|@import|<script|<link", without_pictures)
     targets = re.findall(r"(?:src|href|action|srcset|poster)=\"([^\"]*)\"", without_pictures)
     assert all(target.startswith(("#", "data:")) for target in targets)
 
@@ -82,7 +84,8 @@ def test_page_works_on_a_phone_and_in_the_dark(text):
     assert 'name="viewport"' in text
     assert "prefers-color-scheme: dark" in text
     assert "max-width: 100%" in text
-    assert text.count('<div class="scroll"') == text.count("<table>")
+    # tables and the picture of the workflow may be wider than a phone
+    assert text.count('<div class="scroll"') == text.count("<table>") + text.count('<svg class="dag"')
 
 
 def test_page_shows_settings_readings_and_provenance(text, synthetic):
@@ -102,6 +105,39 @@ def test_page_sums_run_times(text, synthetic):
     row = f'<td>training</td><td>tokenizer</td><td class="number">{jobs}</td>'
     assert row in text
     assert "outside the own clock" in text
+    assert "This scale asks for no GPU" in text
+
+
+def test_page_counts_gpu_hours(synthetic, reports, changed_params, tmp_path):
+    settings = load(changed_params("scales.smoke.hardware.gpus", 2), "smoke")
+    plan = Plan(settings)
+    assert [job.path for job in plan.all()] == [job.path for job in synthetic.plan.all()]
+    page.run(settings, plan, reports, synthetic.root / "benchmarks/smoke", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    # 14 s a job: on both GPUs where it trains, on one where it only runs networks
+    jobs = {chapter: len(plan.chapter(chapter)) for chapter in {job.chapter for job in plan.all()}}
+    trained = sum(jobs[chapter] for chapter in ("tokenizer", "finetune", "adapt", "ldm"))
+    measured = ("reference", "evaluate", "evaluate_finetuned", "samples", "generation", "speed", "matching")
+    hours = 14 * (2 * trained + sum(jobs[chapter] for chapter in measured)) / 3600
+    assert f"<strong>{hours:.1f} GPU hours</strong>" in text
+    row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">2.8 min</td>'
+    assert f'{row}<td class="number">14 s</td><td class="number">2</td><td class="number">0.1</td>' in text
+
+
+def test_gpus_are_those_that_the_rules_ask_for(params_path):
+    """A rule trains, runs networks on so many devices, or does neither."""
+    hardware = load(params_path, "paper").scale.hardware.model_copy(update={"evaluation_devices": 3})
+    rules = "".join(path.read_text() for path in (params_path.parent / "workflow/rules").glob("*.smk"))
+    asks = {
+        r"training_resources\(\)": hardware.gpus,
+        r"inference_resources\(HARDWARE\.evaluation_devices\)": 3,
+        r"inference_resources\(\)": 1,
+    }
+    for rule in re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]:
+        made = re.search(r"(?:results|prepared)/\{SCALE\}(?:/(\w+))?/\{\{id\}\}", rule)
+        if made:
+            found = [gpus for asked, gpus in asks.items() if re.search(rf"\*\*{asked}", rule)] or [0]
+            assert [times.gpus_of(made[1] or "data", hardware)] == found, rule.partition(":")[0]
 
 
 def test_run_times_by_hand(synthetic, tmp_path):
@@ -111,16 +147,17 @@ def test_run_times_by_hand(synthetic, tmp_path):
     (tmp_path / "tokenizer" / "kl-f8-d4-00000000.tsv").write_text("s\n1000\n")  # of other settings
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "table1.tsv").write_text("s\n2.0\n")
-    found = times.run_times(tmp_path, synthetic.plan.all(), {job.path: 7.0}, contents.ITEMS)
+    found = times.run_times(synthetic.plan, tmp_path, {job.path: 7.0})
     assert [(rule.rule, rule.jobs, rule.seconds) for rule in found.rules] == [
         ("tokenizer", 1, 10.5),
         ("report", 1, 2.0),
     ]
+    assert found.gpu_hours == 0
     assert found.phases() == {"training": 10.5, "tables and figures": 2.0}
     assert (found.startup_seconds, found.startup_jobs) == (3.5, 1)
     (tmp_path / "report" / "table1.tsv").write_text("seconds\n2.0\n")
     with pytest.raises(DataError, match="no column s"):
-        times.run_times(tmp_path, synthetic.plan.all(), {}, contents.ITEMS)
+        times.run_times(synthetic.plan, tmp_path, {})
 
 
 def test_page_without_benchmarks(synthetic, reports, tmp_path):
@@ -181,4 +218,5 @@ def test_times_for_a_terminal(synthetic, tmp_path):
     lines = times.show(synthetic.plan, tmp_path).splitlines()
     assert lines[1].split() == ["training", "tokenizer", "1", "12.5", "12.5"]
     assert lines[2].split() == ["training", "12.5", "100%"]
+    assert lines[-2] == f"{'GPU hours, each job times the GPUs it had':47}{0:9.1f}"
     assert lines[-1].split()[-1] == "12.5"

@@ -16,6 +16,7 @@ from pqgan.report import contents
 from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
+RENDERING = ("render_table", "render_figure", "report_page", "summary", "all")
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def checkout(tmp_path) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
     (tmp_path / "slurm").symlink_to("workflow/profiles/slurm")
+    (tmp_path / "profiles").symlink_to("workflow/profiles")
     return tmp_path
 
 
@@ -54,6 +56,7 @@ def pretend_all_is_made(checkout: Path, scale: str) -> None:
         made_from = [{"path": job.path} for job in contents.inputs(plan, item)]
         (checkout / f"reports/{item}.json").write_text(json.dumps({"scale": scale, "provenance": made_from}))
     (checkout / "reports/report.html").touch()
+    (checkout / "reports/metrics.json").touch()
 
 
 def change(checkout: Path, key: str, value) -> None:
@@ -91,7 +94,7 @@ def test_without_flags_the_smoke_scale_is_planned_and_every_rule_is_one_pqgan_co
     assert all(command.startswith("pqgan ") for command in commands)
     verbs = collections.Counter(command.split()[1] for command in commands)
     plan = Plan(load(ROOT / "params.yaml", "smoke"))
-    assert sum(verbs.values()) == len(plan.all()) + len(contents.ITEMS) + 1
+    assert sum(verbs.values()) == len(plan.all()) + len(contents.ITEMS) + 2
     assert verbs["train-tokenizer"] == 12
     assert "scale smoke" in commands[0]
 
@@ -123,12 +126,47 @@ def test_one_changed_number_reruns_what_depends_on_it_and_nothing_else(checkout,
     pretend_all_is_made(checkout, "smoke")
     change(checkout, f"scales.smoke.{key}", value)
     jobs = planned_jobs(checkout)
-    rendering = {
-        rule: jobs.pop(rule) for rule in ("render_table", "render_figure", "report_page", "all") if rule in jobs
-    }
+    rendering = {rule: jobs.pop(rule) for rule in RENDERING if rule in jobs}
     assert jobs == expected
     assert bool(rendering) == bool(expected)
     assert rendering.get("render_table", 0) + rendering.get("render_figure", 0) < len(contents.ITEMS)
+
+
+RULES = {
+    "data": "prepare_data",
+    "tokenizer": "train_tokenizer",
+    "reference": "reference",
+    "evaluate": "evaluate_tokenizer",
+    "select": "select_tokenizer",
+    "finetune": "finetune_tokenizer",
+    "evaluate_finetuned": "evaluate_finetuned",
+    "backbone": "make_backbone",
+    "adapt": "adapt",
+    "samples": "sample",
+    "ldm": "train_ldm",
+    "generation": "evaluate_generation",
+    "speed": "bench_sampling",
+    "matching": "bench_matching",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.version", 99),
+        ("tokenizer.version", 99),
+        ("evaluation.showcase", 9),
+        ("tokenizer.codebook.revive_after", 100),
+    ],
+)
+def test_a_job_for_each_address_that_moves_and_no_other(checkout, key, value):
+    pretend_all_is_made(checkout, "smoke")
+    before = {job.path for job in Plan(load(checkout / "params.yaml", "smoke")).all()}
+    change(checkout, f"scales.smoke.{key}", value)
+    moved = [job for job in Plan(load(checkout / "params.yaml", "smoke")).all() if job.path not in before]
+    jobs = planned_jobs(checkout)
+    expected = collections.Counter(RULES[job.chapter] for job in moved)
+    assert {rule: count for rule, count in jobs.items() if rule not in RENDERING} == expected
 
 
 def test_a_bad_value_stops_before_any_job_in_one_line(checkout):
@@ -136,6 +174,7 @@ def test_a_bad_value_stops_before_any_job_in_one_line(checkout):
     run = snakemake(checkout, "--cores", "all", "-n")
     assert run.returncode != 0
     lines = [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Using workflow specific profile")]
     assert any("tokenizer.training.steps" in line and "-5" in line and "greater than 0" in line for line in lines)
     assert len(lines) == 1, lines
 

@@ -39,7 +39,7 @@ rule adapt:
     params:
         job=which,
     shell:
-        "pqgan adapt {params.job} --unet {input.unet} --backbone {input.backbone}"
+        "{resources.launcher}pqgan adapt {params.job} --unet {input.unet} --backbone {input.backbone}"
         " --tokenizer {input.tokenizer} --data {input.data} --out {output} &> {log}"
 
 

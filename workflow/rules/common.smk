@@ -9,6 +9,7 @@ from pqgan.errors import PqganError
 from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
+from pqgan.storage.atomic import write_bytes
 
 unknown = set(config) - {"scale"}
 if unknown:
@@ -67,21 +68,46 @@ def made_from_all(chapter, prefix):
     return folders
 
 
+def unless_made(chapter, inputs):
+    """Input function: nothing once the result is there.
+
+    Snakemake makes a result again where an input is not there yet, ancient or not. How many pictures an evaluation shows
+    moves its own address and not that of what was selected by its numbers.
+    """
+    return lambda wildcards: [] if Path(planned_job(chapter, wildcards).path).is_dir() else inputs(wildcards)
+
+
 def chapter_paths(*chapters):
     """Every result of some chapters."""
     return [job.path for chapter in chapters for job in PLAN.chapter(chapter).values()]
 
 
+def resources(runtime, devices, processes):
+    """What a job asks a cluster for: minutes, GPUs, and a Slurm task for each of its processes.
+
+    `launcher` goes before its command. In a Slurm job of several processes it is srun, told what the job was told (a job
+    step of Snakemake forgets it); elsewhere nothing: Fabric starts them. `mpi` has Snakemake leave the tasks to srun.
+    """
+    cpus = -(-HARDWARE.cpus // processes)
+    asked = {"mem_mb": HARDWARE.mem_mb, "runtime": runtime, "cpus_per_task": cpus, "launcher": ""}
+    if HARDWARE.gpus:
+        asked["gpu"] = devices
+    if processes > 1:
+        srun = f"srun --nodes=1 --ntasks-per-node={processes} --cpus-per-task={cpus} --kill-on-bad-exit=1"
+        asked |= {"nodes": 1, "tasks_per_node": processes, "mpi": "srun"}
+        asked["launcher"] = f"${{SLURM_JOB_ID:+{srun}}} "
+    return asked
+
+
 def training_resources():
-    """What a training job asks a cluster for."""
-    asked = {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime, "cpus_per_task": HARDWARE.cpus}
-    return asked | ({"gpu": HARDWARE.gpus} if HARDWARE.gpus else {})
+    """What a training job asks for: all GPUs, a process each; on CPUs as many processes as the settings say."""
+    on_gpus = HARDWARE.gpus and HARDWARE.accelerator != "cpu"
+    return resources(HARDWARE.runtime, HARDWARE.gpus, HARDWARE.gpus if on_gpus else HARDWARE.processes)
 
 
 def inference_resources(devices=1):
     """What any other job that runs a network asks for."""
-    asked = {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime_short, "cpus_per_task": HARDWARE.cpus}
-    return asked | ({"gpu": devices} if HARDWARE.gpus else {})
+    return resources(HARDWARE.runtime_short, devices, devices)
 
 
 def latent_tokenizer(wildcards):
@@ -116,6 +142,22 @@ def item_results(wildcards):
     return [ancient(job.path) for job in contents.inputs(PLAN, wildcards.item)]
 
 
+def make_writable(folder):
+    """Give files of a folder that may not be written a place of their own: DVC links them from its cache.
+
+    Snakemake, unlike `dvc repro`, stops at an output that may not be written, and does so before onstart. Results need
+    none of it, as they are folders.
+    """
+    for file in Path(folder).glob("*"):
+        if file.is_file() and not os.access(file, os.W_OK):
+            times = file.stat()
+            write_bytes(file, file.read_bytes())
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+make_writable("reports")
+
+
 def is_stale(item, made_from):
     """Whether a table or figure on disk was made from other results than those planned now."""
     try:
@@ -140,3 +182,12 @@ def plan_of_item(wildcards):
     if not is_stale(wildcards.item, made_from):
         os.utime(file, (1, 1))
     return str(file)
+
+
+def item_labels(wildcards):
+    """What a line of Snakemake's report says of a table or figure."""
+    kind, number = re.fullmatch("(table|figure)_?(.*)", wildcards.item).groups()
+    return {
+        "Item": f"{kind.capitalize()} {number}" if number.isdigit() else f"Extra {kind}",
+        "Shows": contents.ITEMS[wildcards.item],
+    }

@@ -72,7 +72,7 @@ rule evaluate_generation:
         job=which,
         tokenizer=latent_tokenizer,
     shell:
-        "pqgan evaluate-generation {params.job} --model {input.model} --tokenizer {params.tokenizer}"
+        "{resources.launcher}pqgan evaluate-generation {params.job} --model {input.model} --tokenizer {params.tokenizer}"
         " --reference {input.reference} --out {output} &> {log}"
 
 

@@ -19,7 +19,7 @@ rule finetune_tokenizer:
     params:
         job=which,
     shell:
-        "pqgan finetune-tokenizer {params.job} --model {input.model} --data {input.data}"
+        "{resources.launcher}pqgan finetune-tokenizer {params.job} --model {input.model} --data {input.data}"
         " --out {output} &> {log}"
 
 
@@ -43,7 +43,7 @@ rule evaluate_finetuned:
         job=which,
         options=evaluation_options,
     shell:
-        "pqgan evaluate-finetuned {params.job} {params.options} --out {output} &> {log}"
+        "{resources.launcher}pqgan evaluate-finetuned {params.job} {params.options} --out {output} &> {log}"
 
 
 rule finetuned:

@@ -20,7 +20,7 @@ rule train_ldm:
         job=which,
         tokenizer=latent_tokenizer,
     shell:
-        "pqgan train-ldm {params.job} --tokenizer {params.tokenizer} --data {input.data}"
+        "{resources.launcher}pqgan train-ldm {params.job} --tokenizer {params.tokenizer} --data {input.data}"
         " --out {output} &> {log}"
 
 

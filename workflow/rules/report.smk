@@ -1,4 +1,8 @@
 # Chapter 7: tables, figures and the report, from metrics.json files and pictures alone.
+# What is marked with report(...) is in `snakemake --report report.zip` too, with its caption from workflow/report.
+
+
+report: "../report/workflow.rst"
 
 
 rule render_table:
@@ -6,7 +10,12 @@ rule render_table:
         results=item_results,
         plan=plan_of_item,
     output:
-        tex="reports/{item}.tex",
+        tex=report(
+            "reports/{item}.tex",
+            category="Tables",
+            labels=item_labels,
+            caption="../report/table.rst",
+        ),
         json="reports/{item}.json",
     log:
         f"logs/{SCALE}/report/{{item}}.log",
@@ -26,7 +35,12 @@ rule render_figure:
         plan=plan_of_item,
     output:
         pdf="reports/{item}.pdf",
-        png="reports/{item}.png",
+        png=report(
+            "reports/{item}.png",
+            category="Figures",
+            labels=item_labels,
+            caption="../report/figure.rst",
+        ),
         json="reports/{item}.json",
     log:
         f"logs/{SCALE}/report/{{item}}.log",
@@ -44,7 +58,12 @@ rule report_page:
     input:
         rendered=expand("reports/{item}.json", item=contents.ITEMS),
     output:
-        "reports/report.html",
+        report(
+            "reports/report.html",
+            category="All in one page",
+            labels={"Item": "Report", "Shows": "tables, figures, settings, provenance and times"},
+            caption="../report/page.rst",
+        ),
     log:
         f"logs/{SCALE}/report/report.log",
     params:

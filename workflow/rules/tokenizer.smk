@@ -18,7 +18,7 @@ rule train_tokenizer:
     params:
         job=which,
     shell:
-        "pqgan train-tokenizer {params.job} --data {input.data} --out {output} &> {log}"
+        "{resources.launcher}pqgan train-tokenizer {params.job} --data {input.data} --out {output} &> {log}"
 
 
 rule evaluate_tokenizer:
@@ -41,13 +41,13 @@ rule evaluate_tokenizer:
         job=which,
         options=evaluation_options,
     shell:
-        "pqgan evaluate-tokenizer {params.job} {params.options} --out {output} &> {log}"
+        "{resources.launcher}pqgan evaluate-tokenizer {params.job} {params.options} --out {output} &> {log}"
 
 
 rule select_tokenizer:
     input:
         models=made_from_all("select", "model-"),
-        metrics=made_from_all("select", "metrics-"),
+        metrics=unless_made("select", made_from_all("select", "metrics-")),
     output:
         directory(f"results/{SCALE}/select/{{id}}"),
     log:

@@ -5,7 +5,8 @@ from pathlib import Path
 from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
-from pqgan.storage.atomic import new_folder, write_text
+from pqgan.storage.atomic import write_text
+from pqgan.storage.manifest import new_result
 
 from .open import SOURCE, Source, hashes, open_published
 
@@ -23,7 +24,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
         ResourceError: it is neither on this machine nor to be downloaded.
     """
     tokenizer = open_published(job.name)
-    with new_folder(out) as folder:
+    with new_result(out) as folder:
         tokenizer.model.save_pretrained(folder, safe_serialization=True)
         source = Source(
             published=job.name,

@@ -45,7 +45,8 @@ def fetched(smoke, state, tmp_path):
 @torch.inference_mode()
 def test_the_folder_is_the_published_model(fetched, photos):
     folder = fetched("out")
-    assert {path.name for path in folder.iterdir()} == {"config.json", WEIGHTS, "source.json", "provenance.json"}
+    names = {"config.json", WEIGHTS, "source.json", "provenance.json", "SHA256SUMS"}
+    assert {path.name for path in folder.iterdir()} == names
     published, opened = open_model(NAME), open_model(folder)
     assert opened.subject() == published.subject()
     assert opened.subject()["published"] == NAME

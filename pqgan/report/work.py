@@ -1,0 +1,195 @@
+"""What the jobs of a scale compute, as pieces of work whose operations `pqgan cost --count` counts on the networks.
+
+A piece is plain data, so that a count can be kept, and is found again only for exactly the same networks.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pqgan.errors import DataError, SettingsError
+from pqgan.settings import KLConfig, PQConfig, Settings
+from pqgan.settings.diffusion import HubBackbone, UNetShape
+from pqgan.settings.tokenizer import TokenizerConfig
+from pqgan.storage.atomic import write_text
+
+FILE = Path(__file__).with_name("operations.json")
+"""Counts that come with the package: those of the paper scale."""
+
+STABLE_DIFFUSION_2_1 = UNetShape(
+    block_out_channels=(320, 640, 1280, 1280),
+    layers_per_block=2,
+    attention_levels=(True, True, True, False),
+    head_channels=64,
+    context=1024,
+    norm_groups=32,
+)
+"""unet/config.json of Stable Diffusion 2.1."""
+TEXT_2_1 = {"width": 1024, "layers": 23, "heads": 16}
+"""text_encoder/config.json of Stable Diffusion 2.1."""
+TOKENS = 77
+"""Of a prompt."""
+
+Work = dict[str, Any]
+
+
+def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution: int) -> Work:
+    """A tokenizer on one image.
+
+    Args:
+        config: its settings; the number of codewords makes no difference, their search is in `searched`.
+        does: train (one update, of the discriminator too), encode or decode.
+        resolution: side of the image, pixels.
+    """
+    section = settings.scale.tokenizer
+    work = {
+        "network": "tokenizer",
+        "does": does,
+        "kind": config.kind,
+        "d": config.d,
+        "trunk": section.trunks[config.F].model_dump(mode="json"),
+        "resolution": resolution,
+    }
+    if does == "train":
+        work["discriminator"] = section.discriminator.model_dump(mode="json")
+        work["perceptual"] = settings.scale.evaluation.features.perceptual
+    return work
+
+
+def backbone_vae(settings: Settings, does: str, resolution: int) -> Work:
+    """The backbone's own AutoencoderKL on one image; published tokenizers are taken to cost the same."""
+    backbone = settings.scale.adapt.backbone
+    hub = isinstance(backbone, HubBackbone)
+    channels, layers = ((128, 256, 512, 512), 2) if hub else (backbone.vae_channels, 1)
+    return {"network": "vae", "does": does, "channels": list(channels), "layers": layers, "resolution": resolution}
+
+
+def searched(config: TokenizerConfig, resolution: int) -> int:
+    """Operations of the search for the nearest codewords of one image: as many distances as a matrix product has."""
+    return 0 if isinstance(config, KLConfig) else 2 * (resolution // config.F) ** 2 * config.d * config.K
+
+
+def unet(shape: UNetShape, does: str, d: int, side: int, tokens: int) -> Work:
+    """A U-Net on one latent.
+
+    Args:
+        does: train, train-ends (conv_in and conv_out alone take gradients), or predict.
+        d: channels of the latent.
+        side: of the latent.
+        tokens: of the condition.
+    """
+    return {
+        "network": "unet",
+        "does": does,
+        "shape": shape.model_dump(mode="json"),
+        "d": d,
+        "side": side,
+        "tokens": tokens,
+    }
+
+
+def text(settings: Settings) -> Work:
+    """The text encoder on one prompt."""
+    backbone = settings.scale.adapt.backbone
+    if isinstance(backbone, HubBackbone):
+        return {"network": "text", **TEXT_2_1}
+    heads = backbone.text_channels // backbone.unet.head_channels
+    return {"network": "text", "width": backbone.text_channels, "layers": backbone.text_layers, "heads": heads}
+
+
+def features(settings: Settings, resolution: int) -> Work:
+    """The feature networks of an evaluation on one reconstruction (LPIPS: on it and its original)."""
+    section = settings.scale.evaluation.features
+    backbones = dict.fromkeys((settings.reading.metrics.lpips, *section.lpips))
+    return {
+        "network": "features",
+        "lpips": list(backbones),
+        "inception": section.fid_input,
+        "clip": section.clip.model_dump(mode="json", exclude={"revision"}),
+        "resolution": resolution,
+    }
+
+
+def backbone_shape(settings: Settings) -> UNetShape:
+    """The U-Net that is adapted.
+
+    Raises:
+        SettingsError: a published one whose shape is not known here.
+    """
+    backbone = settings.scale.adapt.backbone
+    if not isinstance(backbone, HubBackbone):
+        return backbone.unet
+    if not backbone.model.endswith("stable-diffusion-2-1"):
+        raise SettingsError(
+            f"adapt.backbone.model: got {backbone.model!r}; the cost is known of a stable-diffusion-2-1 or a seeded one"
+        )
+    return STABLE_DIFFUSION_2_1
+
+
+def chosen(settings: Settings, factor: int) -> PQConfig:
+    """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
+    configs = settings.scale.tokenizer.configs()
+    if settings.scale.selection.mode == "named":
+        return configs[settings.reading.best[factor]]
+    candidates = [config for config in configs.values() if isinstance(config, PQConfig) and factor == config.F]
+    return max(candidates, key=lambda config: (config.d, config.K))
+
+
+class Counts:
+    """Operations and parameters by piece of work.
+
+    Args:
+        file: made by `pqgan cost --count`.
+
+    Raises:
+        DataError: no such file, or it holds something else.
+    """
+
+    def __init__(self, file: Path = FILE):
+        self.file = file
+        try:
+            rows = json.loads(file.read_text())
+            self._found = {_key(row["work"]): row for row in rows}
+        except FileNotFoundError:
+            raise DataError(f"{file}: no such file; make it: pqgan cost --count --operations {file}") from None
+        except (ValueError, TypeError, KeyError):
+            raise DataError(f"{file}: no counts of operations; make it again: pqgan cost --count") from None
+
+    def operations(self, work: Work) -> int:
+        """Floating-point operations of a piece of work, two a multiplication with its addition."""
+        return self._row(work)["operations"]
+
+    def parameters(self, work: Work) -> int:
+        """Of its networks, codewords left out."""
+        return self._row(work)["parameters"]
+
+    def _row(self, work: Work) -> dict[str, Any]:
+        try:
+            return self._found[_key(work)]
+        except KeyError:
+            named = " ".join(str(work[key]) for key in ("network", "does", "d", "resolution", "side") if key in work)
+            raise DataError(
+                f"{self.file}: no count of {named} with these settings; count with: pqgan cost --count"
+            ) from None
+
+
+class Wanted(Counts):
+    """Stands in for Counts to learn which pieces of work a cost is made of."""
+
+    def __init__(self) -> None:
+        self.works: dict[str, Work] = {}
+
+    def _row(self, work: Work) -> dict[str, Any]:
+        self.works.setdefault(_key(work), work)
+        return {"operations": 0, "parameters": 0}
+
+
+def write(file: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Keep counts: work, operations, parameters."""
+    lines = sorted(json.dumps(row, sort_keys=True) for row in rows)
+    write_text(file, "[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def _key(work: Work) -> str:
+    return json.dumps(work, sort_keys=True)

@@ -1,0 +1,58 @@
+"""pqgan verify: every finished result is hashed, and what is damaged is named."""
+
+import pytest
+
+from pqgan.cli import main
+from pqgan.plan import Plan
+from pqgan.storage.manifest import new_result
+
+
+@pytest.fixture
+def jobs(smoke, tmp_path, monkeypatch):
+    """Three finished results of the smoke scale, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(smoke)
+    jobs = [plan.job("data", "train"), plan.job("reference", "val"), plan.job("select", "f8")]
+    for job in jobs:
+        with new_result(job.path) as folder:
+            (folder / "file").write_text(job.path)
+    return jobs
+
+
+@pytest.fixture
+def verify(params_path, capsys):
+    def run(*chapters):
+        code = main(["verify", *chapters, "--params", str(params_path), "--scale", "smoke"])
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err.splitlines()
+
+    return run
+
+
+def test_whole_results_are_said_to_be_whole(verify, jobs, smoke):
+    said = f"3 of {len(Plan(smoke).all())} planned results are finished; every file of them is as it was written"
+    assert verify() == (0, [said], [])
+
+
+def test_each_damaged_or_missing_file_has_its_line_and_the_exit_code_is_3(verify, jobs, tmp_path):
+    (tmp_path / jobs[0].path / "file").write_text("x")
+    (tmp_path / jobs[1].path / "file").unlink()
+    code, (damaged, missing), errors = verify()
+    assert code == 3
+    assert damaged.startswith(f"{jobs[0].path}/file: sha256 is ")
+    assert missing == f"{jobs[1].path}/file: missing"
+    assert len(errors) == 1
+    assert errors[0].startswith("pqgan verify: 2 of 3 finished results are damaged; delete each folder, then")
+
+
+def test_one_chapter_can_be_looked_at_alone(verify, jobs, tmp_path):
+    (tmp_path / jobs[0].path / "file").write_text("x")
+    assert verify("reference", "select")[0] == 0
+    assert verify("data")[0] == 3
+
+
+def test_an_unknown_chapter_is_one_line(verify):
+    code, lines, errors = verify("nonsense")
+    assert (code, lines) == (2, [])
+    assert len(errors) == 1
+    assert errors[0].startswith("pqgan verify: got nonsense; allowed: data, tokenizer, ")

@@ -1,0 +1,158 @@
+"""A checkout whose scale is tiny: two tokenizers of four updates, so that DVC and Snakemake run for real."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+
+from pqgan.plan import Plan
+from pqgan.settings import load
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("data", "references", "tokenizers")
+"""That are run for real."""
+SETS = ("train", "val", "train_large", "val_large")
+FILES = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
+
+
+class Checkout:
+    """A folder with the workflow in it, and commands that run there."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            # pqgan, dvc and git by their names, as rules and stages call them
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@example.org",
+        }
+        self.environment.pop("SNAKEMAKE_PROFILE", None)
+        self.environment.pop("PQGAN_SHARED_DIR", None)
+        self.before: list[str] = []
+        """What every command is run with, such as a program that takes rights away."""
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(load(self.folder / "params.yaml"))
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command, and give back all that it said."""
+        run = subprocess.run(
+            [*self.before, *command], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        said = run.stdout + run.stderr
+        assert run.returncode == code, f"{' '.join(command)} exits with {run.returncode}:\n{said[-6000:]}"
+        return said
+
+    def planned(self, *targets: str) -> dict[str, int]:
+        """Rule -> jobs of a dry run."""
+        table = re.search(
+            r"^job +count\n-+ +-+\n(.*?)\n\n",
+            self.run("snakemake", "--cores", "1", "-n", "--", *targets) + "\n\n",
+            re.MULTILINE | re.DOTALL,
+        )
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return {rule: int(count) for rule, count in rows if rule not in ("total", *targets)}
+
+    def stages_run(self, *targets: str) -> list[str]:
+        """Stages that `dvc repro` runs."""
+        return re.findall(r"Running stage '(\w+)'", self.run("dvc", "repro", *targets))
+
+    def change(self, key: str, value) -> None:
+        raw = yaml.safe_load((self.folder / "params.yaml").read_text())
+        *parents, last = key.split(".")
+        place = raw
+        for part in parents:
+            place = place[part]
+        place[last] = value
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", "a")
+
+    def clone(self, folder: Path) -> "Checkout":
+        self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        return Checkout(folder)
+
+
+def tiny(raw: dict) -> dict:
+    """The smoke scale, made tiny."""
+    scale = raw["scales"]["smoke"]
+    scale["overrides"]["training"]["total_batch"] = 2
+    scale["hardware"] |= {"processes": 1, "cpus": 1}
+    for source in scale["data"]["sets"].values():
+        source |= {"crops": 8, "size": 32}
+    scale["data"]["sets"] = {name: scale["data"]["sets"][name] for name in SETS}
+    scale["tokenizer"] |= {"sweep": [{"F": 8, "d": 16, "S": 4, "K": 64}, {"F": 16, "d": 16, "S": 8, "K": 64}]}
+    scale["tokenizer"]["baselines"] = []
+    scale["tokenizer"]["training"] |= {"steps": 4, "resolution": 32, "log_every": 2, "scaling_images": 4}
+    scale["ldm"]["resolution"] = 32
+    scale["ldm"]["latents"] = {"pqgan": {"method": "PQGAN", "tokenizer": "f8-d16-S4-K64"}}
+    scale["evaluation"] |= {"transfer": {}, "batch": 4, "showcase": 2}
+    return {**raw, "scale": "smoke", "scales": {"smoke": scale}}
+
+
+def new_checkout(folder: Path, params: Callable[[dict], dict] = tiny) -> Checkout:
+    """What a fresh clone has, with other settings, committed."""
+    (folder / ".dvc").mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "workflow", folder / "workflow")
+    (folder / "slurm").symlink_to("workflow/profiles/slurm")
+    (folder / "profiles").symlink_to("workflow/profiles")
+    raw = params(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    checkout = Checkout(folder)
+    checkout.run("git", "init", "--quiet")
+    checkout.commit()
+    return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    return new_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture
+def paper(tmp_path) -> Checkout:
+    """At the paper's own settings."""
+    return new_checkout(tmp_path / "checkout", lambda raw: raw)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Checkout:
+    """One in which `dvc repro tokenizers` has run, pushed to a folder; made by the first pytest process that asks."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            checkout = new_checkout(folder / "checkout")
+            checkout.run("dvc", "remote", "add", "--default", "folder", str(folder / "remote"))
+            assert checkout.stages_run("tokenizers") == ["data", "references", "tokenizers"]
+            checkout.commit()
+            checkout.run("dvc", "push")
+            (folder / "made").touch()
+    return Checkout(folder / "checkout")
+
+
+@pytest.fixture
+def pulled(finished, tmp_path) -> Checkout:
+    """A fresh clone after `dvc pull`."""
+    clone = finished.clone(tmp_path / "pulled")
+    clone.run("dvc", "pull", *STAGES)
+    return clone
