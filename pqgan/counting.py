@@ -198,7 +198,7 @@ def _features(settings: Settings, work: Work) -> tuple[list[nn.Module], Step]:
     images = torch.zeros(1, 3, work["resolution"], work["resolution"])
 
     def step() -> None:
-        for network in (inception, seeing):
+        for network in (inception, seeing) * 2:  # each sees an image by both of its resizes
             network.network(torch.zeros(1, 3, network.side, network.side))
         for network in lpips:
             network(images, images)
