@@ -101,7 +101,7 @@ class Plan:
     def _tokenizers(self) -> None:
         scale = self.settings.scale
         section = scale.tokenizer
-        for name, config in section.configs().items():
+        for name, config in section.configs.items():
             # only what is in use, so that what is off moves no address
             upkeep = section.codebook.in_use() if config.kind == "pq" else {}
             spec = self._training_spec(
@@ -152,7 +152,7 @@ class Plan:
     def _selections(self) -> None:
         selection = self.settings.scale.selection
         for factor in selection.factors:
-            configs = self.settings.scale.tokenizer.configs()
+            configs = self.settings.scale.tokenizer.configs
             if selection.mode == "named":
                 names = [self.settings.reading.best[factor]]
             else:

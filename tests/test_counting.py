@@ -32,7 +32,7 @@ def flops() -> Iterator[Callable[[], int]]:
 
 @pytest.mark.parametrize("name", ["f8-d16-S4-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
 def test_an_update_of_a_tokenizer(smoke, name, flops):
-    config = smoke.scale.tokenizer.configs()[name]
+    config = smoke.scale.tokenizer.configs[name]
     model = build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, seed=0)
     step, state = assemble(
         make_fabric(smoke.scale.hardware, "32-true"),
@@ -59,7 +59,7 @@ def test_an_update_of_a_tokenizer(smoke, name, flops):
 
 @pytest.mark.parametrize("does", ["encode", "decode"])
 def test_encoder_and_decoder(smoke, does, flops):
-    config = smoke.scale.tokenizer.configs()["f8-d16-S4-K64"]
+    config = smoke.scale.tokenizer.configs["f8-d16-S4-K64"]
     tokenizer = wrap(build(config, smoke.scale.tokenizer.trunks[8], smoke.reading, seed=0))
     given = torch.randn(1, 3, 64, 64) if does == "encode" else torch.randn(1, 16, 8, 8)
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_the_packages_counts_are_those_of_the_present_networks(params_path):
 
 
 def test_what_a_scale_computes_is_counted_and_kept(smoke, tmp_path, monkeypatch):
-    config = smoke.scale.tokenizer.configs()["f8-d16-S1-K64"]
+    config = smoke.scale.tokenizer.configs["f8-d16-S1-K64"]
     wanted = [work.text(smoke), work.tokenizer(smoke, config, "encode", 64), work.text(smoke)]
     monkeypatch.setattr(counting, "tasks", lambda plan, counts, images: [counts.operations(each) for each in wanted])
     counting.run(Plan(smoke), tmp_path / "counts.json")

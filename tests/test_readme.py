@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_python_example_runs(smoke, tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    config = smoke.scale.tokenizer.configs()["f8-d16-S8-K64"]
+    config = smoke.scale.tokenizer.configs["f8-d16-S8-K64"]
     model = build(config, smoke.scale.tokenizer.trunks[8], smoke.reading, seed=0)
     model.save_pretrained(tmp_path / "results/smoke/select/f8-00000000")
     Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 50).convert("RGB").save("photo.jpg")

@@ -67,7 +67,7 @@ def run(
         ResourceError: a published feature network is not to be had.
     """
     section, reading = settings.scale.evaluation, settings.reading
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     name = name or next(key for key, config in configs.items() if isinstance(config, PQConfig))
     if name not in configs:
         raise SettingsError(f"no tokenizer configuration {name!r} at scale {settings.name}; allowed: see pqgan plan")

@@ -1,5 +1,6 @@
 """What the report holds, and which results each table and figure reads."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from pqgan.errors import SettingsError
@@ -51,15 +52,15 @@ def swept(plan: Plan) -> list[str]:
 
 def product_quantised(plan: Plan, factor: int | None = None) -> list[str]:
     """Configurations of the sweep that are no baseline, of one factor F or of all."""
-    configs = plan.settings.scale.tokenizer.configs()
-    wanted = [name for name, config in configs.items() if config.kind == "pq"]
-    return [name for name in wanted if factor in (None, configs[name].F)]
+    configs = plan.settings.scale.tokenizer.configs
+    return [name for name, config in configs.items() if config.kind == "pq" and factor in (None, config.F)]
 
 
 def compared_factors(plan: Plan) -> list[int]:
     """Factors F with more than one configuration, smallest first: the panels of the sweep's figures."""
-    factors = [plan.settings.scale.tokenizer.configs()[name].F for name in product_quantised(plan)]
-    return sorted({factor for factor in factors if factors.count(factor) > 1})
+    configs = plan.settings.scale.tokenizer.configs
+    counts = Counter(configs[name].F for name in product_quantised(plan))
+    return sorted(factor for factor, count in counts.items() if count > 1)
 
 
 def continuous(plan: Plan) -> list[str]:

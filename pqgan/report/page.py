@@ -105,7 +105,7 @@ def _images(settings: Settings) -> str:
     sources = {"wheel_photos": "crops of photographs shipped with Python packages", "folder": "folders of images"}
     kinds = dict.fromkeys(sources[source.source] for source in sets.values())
     resolution = settings.scale.tokenizer.training.resolution
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     return (
         f"{' and '.join(kinds)}, {len(configs)} tokenizers at {resolution} px of "
         f"{formats.count(settings.scale.tokenizer.training.steps)} steps each"

@@ -37,17 +37,13 @@ def tasks(plan: Plan, counts: Counts, images: Mapping[str, int]) -> list[Task]:
         SettingsError: a set to evaluate on that is not among them.
         DataError: a piece of work that was not counted.
     """
-    return [
-        *_tokenizers(plan, counts),
-        *_adaptations(plan, counts),
-        *_ldms(plan, counts),
-        *_evaluations(plan, counts, images),
-    ]
+    trained = [task for chapter in TRAININGS for task in chapter(plan, counts)]
+    return [*trained, *_evaluations(plan, counts, images)]
 
 
 def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     sections = {"tokenizer": settings.scale.tokenizer.training, "finetune": settings.scale.finetune.training}
     batches = {"tokenizer": settings.reading.training.total_batch, "finetune": settings.scale.finetune.batch}
     of_both = settings.reading.training.step_counts != "generator"  # two steps an update
@@ -71,7 +67,7 @@ def _latent(plan: Plan, counts: Counts, reference: str, resolution: int, does: s
         return counts.operations(vae), 4, resolution // factor
     selected = reference.removeprefix("selected-")
     config = (
-        work.chosen(settings, int(selected)) if selected != reference else settings.scale.tokenizer.configs()[reference]
+        work.chosen(settings, int(selected)) if selected != reference else settings.scale.tokenizer.configs[reference]
     )
     once = counts.operations(work.tokenizer(settings, config, does, resolution)) + work.searched(config, resolution)
     return once, config.d, resolution // config.F
@@ -108,9 +104,13 @@ def _ldms(plan: Plan, counts: Counts) -> Iterable[Task]:
         yield Task("latent diffusion", plan.job("ldm", name), operations, parameters, 4 * parameters)
 
 
+TRAININGS = (_tokenizers, _adaptations, _ldms)
+"""(plan, counts) -> what each job of a training chapter has to do."""
+
+
 def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Iterable[Task]:
     settings = plan.settings
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     for chapter, label in {"evaluate": "evaluation", "evaluate_finetuned": "evaluation, fine-tuned"}.items():
         for name, job in plan.chapter(chapter).items():
             reference = f"selected-{name.rpartition('-f')[2]}" if chapter == "evaluate_finetuned" else name

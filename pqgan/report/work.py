@@ -129,7 +129,7 @@ def backbone_shape(settings: Settings) -> UNetShape:
 
 def chosen(settings: Settings, factor: int) -> PQConfig:
     """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     if settings.scale.selection.mode == "named":
         return configs[settings.reading.best[factor]]
     candidates = [config for config in configs.values() if isinstance(config, PQConfig) and factor == config.F]

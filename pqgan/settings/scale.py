@@ -91,7 +91,7 @@ class Scale(Section):
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
         known = [f"selected-{factor}" for factor in self.selection.factors] + [
             "backbone-vae",
-            *self.tokenizer.configs(),
+            *self.tokenizer.configs,
         ]
         for name, latent in self.ldm.latents.items():
             if latent.tokenizer not in known:
@@ -130,7 +130,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _named_best_is_in_the_sweep(self) -> "Settings":
         if self.scale.selection.mode == "named":
-            configs = self.scale.tokenizer.configs()
+            configs = self.scale.tokenizer.configs
             for factor in self.scale.selection.factors:
                 best = self.reading.best.get(factor)
                 if not isinstance(configs.get(best), PQConfig) or factor != configs[best].F:

@@ -1,6 +1,7 @@
 """Tokenizers: the sweep, its baselines, the trunk, the training, the selection and the fine-tuning."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Literal, Self
 
@@ -198,7 +199,7 @@ class TokenizerSection(Section):
                     f"trunks.{factor} has {len(trunk.multipliers)} levels, which downsample by {trunk.factor}; "
                     f"allowed: {factor.bit_length()} multipliers"
                 )
-        for config in self.configs().values():
+        for config in self.configs.values():
             if config.F not in self.trunks:
                 raise ValueError(f"{config.name} has no trunk; allowed F: {', '.join(map(str, self.trunks))}")
         return self
@@ -206,7 +207,7 @@ class TokenizerSection(Section):
     @model_validator(mode="after")
     def _images_suffice(self) -> "TokenizerSection":
         images, side = self.codebook.kmeans_images, self.training.resolution
-        least = {c.name: c.images_for_codebooks(side) for c in self.configs().values() if isinstance(c, PQConfig)}
+        least = {c.name: c.images_for_codebooks(side) for c in self.configs.values() if isinstance(c, PQConfig)}
         if images and least and images < max(least.values()):
             name = max(least, key=least.get)
             raise ValueError(
@@ -215,6 +216,7 @@ class TokenizerSection(Section):
             )
         return self
 
+    @cached_property
     def configs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
         """Every configuration to train, by name, each once."""
         gridded = self.grid.configs() if self.grid else ()

@@ -54,7 +54,7 @@ def run(
         ResourceError: the settings ask for an accelerator that this machine does not have, or for more memory.
     """
     names = names or _first_of_every_factor(settings)
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     for name in names:
         if name not in configs:
             raise SettingsError(
@@ -97,7 +97,7 @@ def run(
 
 def _first_of_every_factor(settings: Settings) -> list[str]:
     first: dict[int, str] = {}
-    for name, config in settings.scale.tokenizer.configs().items():
+    for name, config in settings.scale.tokenizer.configs.items():
         if isinstance(config, PQConfig):
             first.setdefault(config.F, name)
     return list(first.values())

@@ -36,7 +36,7 @@ def train(settings: Settings, job: Job, *, data: Path, run: Path, out: Path) -> 
         out: folder of the trained model.
     """
     section = settings.scale.tokenizer
-    config = section.configs()[job.name]
+    config = section.configs[job.name]
     model = build(config, section.trunks[config.F], settings.reading, settings.scale.seed)
     start = settings.reading.training.discriminator_start
     batch = settings.reading.training.total_batch

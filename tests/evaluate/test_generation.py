@@ -39,7 +39,7 @@ def reference(smoke, prepared, tmp_path_factory):
 @pytest.fixture
 def tokenizer(smoke, tmp_path):
     section = smoke.scale.tokenizer
-    config = section.configs()["f8-d16-S8-K64"]
+    config = section.configs["f8-d16-S8-K64"]
     build(config, section.trunks[8], smoke.reading, 0).save_pretrained(tmp_path / "tokenizer")
     return tmp_path / "tokenizer"
 

@@ -47,7 +47,7 @@ def prepared(settings, tmp_path_factory):
 
 def save(settings, name, folder, change=None):
     section = settings.scale.tokenizer
-    config = section.configs()[name]
+    config = section.configs[name]
     model = build(config, section.trunks[config.F], settings.reading, 0)
     if change:
         change(model)

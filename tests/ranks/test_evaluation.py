@@ -43,7 +43,7 @@ def inputs(settings, folder):
     plan, section = Plan(settings[1]), settings[1].scale.tokenizer
     prepare(settings[1], plan.job("data", "val"), out=folder / "val")
     reference.run(settings[1], plan.job("reference", "val"), data=folder / "val", out=folder / "reference")
-    config = section.configs()[NAME]
+    config = section.configs[NAME]
     build(config, section.trunks[config.F], settings[1].reading, 0).save_pretrained(folder / "model")
 
 

@@ -113,7 +113,7 @@ class Synthetic:
         return image.filter(ImageFilter.GaussianBlur(blur)) if blur else image
 
     def config(self, name: str):
-        configs = self.settings.scale.tokenizer.configs()
+        configs = self.settings.scale.tokenizer.configs
         if name not in configs:
             name = self.chosen(int(name.rpartition("-f")[2]))
         return configs[name]
@@ -123,7 +123,7 @@ class Synthetic:
 
     def psnr(self, name: str) -> float:
         """Grows with S and K, falls with F; the same for the same name."""
-        config = self.settings.scale.tokenizer.configs()[name]
+        config = self.settings.scale.tokenizer.configs[name]
         if config.kind != "pq":
             return 23.4 if config.kind == "kl" else 19.9
         bits = config.S * math.log2(config.K) / config.F**2

@@ -50,7 +50,7 @@ def test_a_named_selection_needs_no_other_evaluation(params_path):
 
 
 def test_a_measured_selection_reads_its_candidates(plan):
-    swept = plan.settings.scale.tokenizer.configs()
+    swept = plan.settings.scale.tokenizer.configs
     candidates = {name for name, config in swept.items() if config.kind == "pq" and config.F in (8, 16)}
     assert names(plan, "table2", "evaluate") == candidates | {"kl-f8-d4"}
 

@@ -96,7 +96,7 @@ def test_a_row_by_hand(plan):
 def test_a_tokenizers_operations_by_hand(plan):
     """A million updates of 20 images, each with a search at 32 x 32 positions."""
     settings, counts = plan.settings, work.Counts()
-    config = settings.scale.tokenizer.configs()["f8-d128-S64-K512"]
+    config = settings.scale.tokenizer.configs["f8-d128-S64-K512"]
     once = counts.operations(work.tokenizer(settings, config, "train", 256))
     job = plan.job("tokenizer", config.name)
     (found,) = (task for task in tasks(plan, counts, cost.images_of(settings, {})) if task.job.path == job.path)

@@ -99,7 +99,7 @@ def test_a_missing_file_and_broken_yaml_are_one_line(tmp_path):
 
 
 def test_paper_scale_holds_the_grid_of_section_4_2(params_path):
-    configs = load(params_path, "paper").scale.tokenizer.configs()
+    configs = load(params_path, "paper").scale.tokenizer.configs
     for factor in (8, 16):
         swept = [config for config in configs.values() if config.kind == "pq" and factor == config.F]
         assert len(swept) == 160

@@ -25,7 +25,7 @@ def make_step(smoke):
     ):
         codebook = smoke.scale.tokenizer.codebook.model_copy(update={"revive_after": revive_after})
         section = smoke.scale.tokenizer.model_copy(update={"codebook": codebook})
-        config = section.configs()[name]
+        config = section.configs[name]
         data = smoke.reading.data.model_copy(update={"normalisation": normalisation})
         reading = smoke.reading.model_copy(update={"data": data})
         hardware = smoke.scale.hardware.model_copy(update=hardware)

@@ -54,7 +54,7 @@ def images():
 
 @pytest.fixture(params=["f8-d16-S8-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
 def tokenizer(request, smoke, tmp_path):
-    config = smoke.scale.tokenizer.configs()[request.param]
+    config = smoke.scale.tokenizer.configs[request.param]
     build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, 0).save_pretrained(tmp_path)
     return load_tokenizer(tmp_path)
 

@@ -11,7 +11,7 @@ from pqgan.tokenizer.model import PQModel
 
 @pytest.fixture(scope="module", params=[8, 16])
 def model(request, smoke) -> PQModel:
-    config = smoke.scale.tokenizer.configs()[f"f{request.param}-d32-S16-K64"]
+    config = smoke.scale.tokenizer.configs[f"f{request.param}-d32-S16-K64"]
     return build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, seed=0).eval()
 
 
@@ -25,7 +25,7 @@ def images():
 )
 def test_parameter_counts_of_the_paper(params_path, name, millions):
     settings = load(params_path, "paper")
-    config = settings.scale.tokenizer.configs()[name]
+    config = settings.scale.tokenizer.configs[name]
     with torch.device("meta"):
         model = build(config, settings.scale.tokenizer.trunks[config.F], settings.reading, seed=0)
     assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
@@ -82,7 +82,7 @@ def test_saved_and_loaded_model_is_the_same(model, images, tmp_path):
 @torch.inference_mode()
 def test_imagenet_normalisation_is_undone_on_the_way_out(smoke, images):
     """With the networks replaced by the identity, what goes in comes out; in between it is normalised."""
-    config = smoke.scale.tokenizer.configs()["f8-d32-S16-K64"]
+    config = smoke.scale.tokenizer.configs["f8-d32-S16-K64"]
     data = smoke.reading.data.model_copy(update={"normalisation": "imagenet"})
     reading = smoke.reading.model_copy(update={"data": data})
     model = build(config, smoke.scale.tokenizer.trunks[8], reading, seed=0)

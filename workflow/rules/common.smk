@@ -36,8 +36,18 @@ def planned_job(chapter, wildcards):
 
 def planned(chapter):
     """Regular expression of a chapter's ids, so that an old result on disk never matches a rule."""
-    ids = [re.escape(job.id) for job in PLAN.chapter(chapter).values()]
-    return "|".join(ids) or "nothing"
+    return one_of(job.id for job in PLAN.chapter(chapter).values()) or "nothing"
+
+
+def one_of(names):
+    """Regular expression of some names, what they begin with told once: a sweep has thousands, all tried for each job."""
+    tails = {}
+    for name in names:
+        head, _, tail = name.partition("-")
+        tails.setdefault(head, []).append(tail)
+    return "|".join(
+        re.escape(head) + (f"-(?:{one_of(rest)})" if any(rest) else "") for head, rest in tails.items()
+    )
 
 
 def name_of(wildcards):
@@ -115,20 +125,23 @@ def latent_tokenizer(wildcards):
     return PLAN.tokenizer_path(PLAN.settings.scale.ldm.latents[name_of(wildcards)].tokenizer)
 
 
-def evaluation_options(wildcards):
-    """The options of an evaluation: its model, and role=folder pairs of sets and of their originals' features."""
-    jobs = PLAN.chapter("evaluate") | PLAN.chapter("evaluate_finetuned")
-    inputs = jobs[name_of(wildcards)].inputs
+def evaluation_options(chapter):
+    """Params function: an evaluation's model, and role=folder pairs of sets and of their originals' features."""
 
-    def pairs(prefix):
-        return " ".join(
-            f"{role.removeprefix(prefix)}={job.path}"
-            for role, job in inputs.items()
-            if role.startswith(prefix)
-        )
+    def options(wildcards):
+        inputs = planned_job(chapter, wildcards).inputs
 
-    model = PLAN.model_path(inputs["model"])
-    return f"--model {model} --sets {pairs('set-')} --references {pairs('reference-')}"
+        def pairs(prefix):
+            return " ".join(
+                f"{role.removeprefix(prefix)}={job.path}"
+                for role, job in inputs.items()
+                if role.startswith(prefix)
+            )
+
+        model = PLAN.model_path(inputs["model"])
+        return f"--model {model} --sets {pairs('set-')} --references {pairs('reference-')}"
+
+    return options
 
 
 def generator_options(wildcards):

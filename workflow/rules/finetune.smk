@@ -41,7 +41,7 @@ rule evaluate_finetuned:
         **inference_resources(HARDWARE.evaluation_devices),
     params:
         job=which,
-        options=evaluation_options,
+        options=evaluation_options("evaluate_finetuned"),
     shell:
         "{resources.launcher}pqgan evaluate-finetuned {params.job} {params.options} --out {output} &> {log}"
 

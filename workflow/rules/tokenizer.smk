@@ -39,7 +39,7 @@ rule evaluate_tokenizer:
         **inference_resources(HARDWARE.evaluation_devices),
     params:
         job=which,
-        options=evaluation_options,
+        options=evaluation_options("evaluate"),
     shell:
         "{resources.launcher}pqgan evaluate-tokenizer {params.job} {params.options} --out {output} &> {log}"
 

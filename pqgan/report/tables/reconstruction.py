@@ -23,7 +23,7 @@ METHODS = {"pq": ("PQGAN", "PQ"), "kl": ("KL autoencoder", "KL"), "vqgan": ("VQG
 
 def table1(settings: Settings, plan: Plan, results: Results) -> Table:
     """The selected tokenizer of each factor F and the baselines, on the validation set."""
-    configs = settings.scale.tokenizer.configs()
+    configs = settings.scale.tokenizer.configs
     chosen = _chosen(plan, results)
     baselines = [name for name in contents.swept(plan) if configs[name].kind != "pq"]
     published = contents.published(plan)
@@ -71,7 +71,7 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
 
 
 def _chosen(plan: Plan, results: Results) -> dict[int, list[str]]:
-    configs = plan.settings.scale.tokenizer.configs()
+    configs = plan.settings.scale.tokenizer.configs
     chosen = {factor: [results.selected(factor)["run"]] for factor in plan.settings.scale.selection.factors}
     for name in contents.product_quantised(plan):
         factor = configs[name].F

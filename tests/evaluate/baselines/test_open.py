@@ -44,7 +44,7 @@ def same(one, other) -> bool:
 
 
 def test_a_trained_folder(smoke, tmp_path):
-    config = smoke.scale.tokenizer.configs()["f8-d16-S8-K64"]
+    config = smoke.scale.tokenizer.configs["f8-d16-S8-K64"]
     model = build(config, smoke.scale.tokenizer.trunks[8], smoke.reading, 0)
     model.save_pretrained(tmp_path)
     for spec in (tmp_path, str(tmp_path)):
