@@ -44,3 +44,18 @@ def changed_params(params_path, tmp_path):
         return path
 
     return change
+
+
+@pytest.fixture(scope="session")
+def tiny_pq(tmp_path_factory) -> Path:
+    """Folder of a product-quantised autoencoder of F=2, with weights as drawn."""
+    import torch  # most tests need none
+
+    from pqgan.tokenizer.model import PQModel
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = PQModel(block_out_channels=(4, 8), layers_per_block=1, norm_num_groups=2, z_channels=8, d=4, S=2, K=11)
+    model.save_pretrained(folder)
+    return folder

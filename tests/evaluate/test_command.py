@@ -21,7 +21,6 @@ from pqgan.evaluate.defaults import FEATURES, READINGS
 from pqgan.evaluate.options import Options
 from pqgan.records import read_record
 from pqgan.settings import load
-from pqgan.tokenizer.model import PQModel
 
 RANDOM = ("--features", "random")
 QUICK = (*RANDOM, "--lpips", "squeeze")
@@ -29,14 +28,9 @@ QUICK = (*RANDOM, "--lpips", "squeeze")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tiny_pq) -> Path:
     """F=2."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    PQModel(
-        block_out_channels=(4, 8), layers_per_block=1, norm_num_groups=2, z_channels=8, d=4, S=2, K=11
-    ).save_pretrained(folder)
-    return folder
+    return tiny_pq
 
 
 def photograph(width: int, height: int, seed: int) -> Image.Image:
