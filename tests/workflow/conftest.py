@@ -1,5 +1,7 @@
 """A checkout whose scale is tiny: two tokenizers of four updates, so that DVC and Snakemake run for real."""
 
+import hashlib
+import http.client
 import os
 import re
 import shutil
@@ -38,6 +40,8 @@ class Checkout:
             "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "a",
             "GIT_COMMITTER_EMAIL": "a@example.org",
+            # what DVC would keep for good in /var/tmp; what it remembers of a remote there, it knows by URL alone
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site-cache"),
         }
         self.environment.pop("SNAKEMAKE_PROFILE", None)
         self.environment.pop("PQGAN_SHARED_DIR", None)
@@ -71,6 +75,24 @@ class Checkout:
         """Stages that `dvc repro` runs."""
         return re.findall(r"Running stage '(\w+)'", self.run("dvc", "repro", *targets))
 
+    def pull(self) -> None:
+        """Get the stages that were run, or `dvc pull` complains of the others."""
+        self.run("dvc", "pull", *STAGES)
+
+    def restore(self) -> None:
+        """The same from the cache."""
+        self.run("dvc", "checkout", *STAGES)
+
+    @property
+    def weights(self) -> Path:
+        """Of a trained tokenizer."""
+        return self.folder / self.plan.job("tokenizer", "f8-d16-S4-K64").path / "diffusion_pytorch_model.safetensors"
+
+    def cached(self, file: Path) -> Path:
+        """Where DVC's cache has the content of a file."""
+        digest = hashlib.md5(file.read_bytes()).hexdigest()
+        return self.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+
     def change(self, key: str, value) -> None:
         raw = yaml.safe_load((self.folder / "params.yaml").read_text())
         *parents, last = key.split(".")
@@ -86,7 +108,18 @@ class Checkout:
 
     def clone(self, folder: Path) -> "Checkout":
         self.run("git", "clone", "--quiet", str(self.folder), str(folder))
-        return Checkout(folder)
+        clone = Checkout(folder)
+        clone.environment = {**self.environment}
+        return clone
+
+    def commit_reports(self, contents: dict[str, bytes]) -> None:
+        """Give DVC the last chapter: these files of `reports`, made from chapters with nothing in them."""
+        for dependency in yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"]["reports"]["deps"]:
+            (self.folder / dependency.replace("${scale}", "smoke")).mkdir(parents=True, exist_ok=True)
+        (self.folder / "reports").mkdir(exist_ok=True)
+        for name, content in contents.items():
+            (self.folder / "reports" / name).write_bytes(content)
+        self.run("dvc", "commit", "--force", "reports")
 
 
 def tiny(raw: dict) -> dict:
@@ -151,8 +184,47 @@ def finished(tmp_path_factory) -> Checkout:
 
 
 @pytest.fixture
-def pulled(finished, tmp_path) -> Checkout:
-    """A fresh clone after `dvc pull`."""
-    clone = finished.clone(tmp_path / "pulled")
-    clone.run("dvc", "pull", *STAGES)
+def on_s3(finished, tmp_path):
+    """A clone that has pushed the finished one's results to an S3 server on loopback, and nowhere else."""
+    pytest.importorskip("dvc_s3", reason="no dvc-s3, which DVC needs for S3: pip install pqgan[s3]")
+    moto = pytest.importorskip("moto.server", reason="no S3 server to test with: pip install pqgan[dev]")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+
+    def ask(method: str, path: str) -> str:
+        connection = http.client.HTTPConnection(host, port, timeout=60)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        assert answer.status == 200, said
+        return said
+
+    try:
+        ask("PUT", "/bucket")
+        clone = finished.clone(tmp_path / "on-s3")
+        own = {name: value for name, value in clone.environment.items() if not name.startswith("AWS_")}
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+        (tmp_path / "empty").touch()
+        files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(tmp_path / "empty"))
+        clone.environment = {**own, **keys, **files, "NO_PROXY": host}
+        clone.run("dvc", "remote", "remove", "folder")
+        clone.run("dvc", "remote", "add", "--default", "s3", "s3://bucket/pqgan")
+        clone.run("dvc", "remote", "modify", "s3", "endpointurl", f"http://{host}:{port}")
+        clone.commit()
+        clone.run("dvc", "cache", "dir", "--local", str(finished.folder / ".dvc/cache"))
+        clone.run("dvc", "push")
+        pushed = re.findall(r"<Key>pqgan/(.*?)</Key>", ask("GET", "/bucket?list-type=2"))
+        remote = finished.folder.parent / "remote"
+        assert sorted(pushed) == sorted(str(file.relative_to(remote)) for file in remote.rglob("*") if file.is_file())
+        yield clone
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def pulled(request, tmp_path) -> Checkout:
+    """A fresh clone after `dvc pull`, from a folder unless a test asks for `on_s3`."""
+    clone = request.getfixturevalue(getattr(request, "param", "finished")).clone(tmp_path / "pulled")
+    clone.pull()
     return clone

@@ -1,22 +1,18 @@
 """DVC round trip, for real: what is pulled is not made again, what is deleted is restored, what is damaged is named."""
 
+import collections
+import io
 import json
 import os
+import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.thorough
-STAGES = ("data", "references", "tokenizers")
-
-
-def model(checkout) -> Path:
-    """The weights of a trained tokenizer."""
-    job = checkout.plan.job("tokenizer", "f8-d16-S4-K64")
-    return checkout.folder / job.path / "diffusion_pytorch_model.safetensors"
+through_every_remote = pytest.mark.parametrize("pulled", ["finished", "on_s3"], ids=["folder", "s3"], indirect=True)
 
 
 def flip(file: Path) -> None:
@@ -27,16 +23,11 @@ def flip(file: Path) -> None:
     os.chmod(file, 0o444)  # DVC takes a read-only object of its cache for whole
 
 
-def cached(checkout, file: Path) -> Path:
-    """Where DVC's cache has the content of a file."""
-    digest = subprocess.run(["md5sum", file], capture_output=True, text=True, check=True).stdout.split()[0]
-    return checkout.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
-
-
 def nothing_to_do(checkout) -> bool:
     return checkout.stages_run("tokenizers") == [] and checkout.planned("tokenizers") == {}
 
 
+@through_every_remote
 def test_a_finished_run_and_a_fresh_clone_have_nothing_to_do(finished, pulled):
     assert nothing_to_do(finished)
     assert not (pulled.folder / ".snakemake").exists(), "the clone must not know what Snakemake did elsewhere"
@@ -80,34 +71,36 @@ def test_a_changed_number_after_a_pull_reruns_its_dependants_and_changed_back_fi
 
 
 def test_a_deleted_result_is_restored_and_not_trained_again(pulled):
-    weights = model(pulled)
+    weights = pulled.weights
     before = weights.read_bytes()
     shutil.rmtree(weights.parent)
-    assert pulled.run("dvc", "status", "tokenizers") != ""
-    pulled.run("dvc", "checkout", *STAGES)
+    assert re.search(r"modified: +results/smoke/tokenizer", pulled.run("dvc", "status", "tokenizers"))
+    assert pulled.planned("tokenizers")["train_tokenizer"] == 1, "or there would be nothing to prevent"
+    pulled.restore()
     assert weights.read_bytes() == before
     assert nothing_to_do(pulled)
 
 
 def test_a_damaged_result_is_named_and_restored(pulled):
-    weights = model(pulled)
+    weights = pulled.weights
     before = weights.read_bytes()
     flip(weights)
     said = pulled.run("pqgan", "verify", code=3)
     assert f"{weights.relative_to(pulled.folder)}: sha256 is" in said
     assert "1 of 13 finished results are damaged" in said
     shutil.rmtree(weights.parent)
-    pulled.run("dvc", "checkout", *STAGES)
+    pulled.restore()
     assert weights.read_bytes() == before
     assert "as it was written" in pulled.run("pqgan", "verify")
 
 
+@through_every_remote
 def test_a_damaged_object_in_the_cache_is_named_once_it_is_a_result_and_pulled_anew(pulled):
-    weights = model(pulled)
-    before, cache = weights.read_bytes(), cached(pulled, weights)
+    weights = pulled.weights
+    before, cache = weights.read_bytes(), pulled.cached(weights)
     flip(cache)
     shutil.rmtree(weights.parent)
-    pulled.run("dvc", "checkout", *STAGES)
+    pulled.restore()
     assert weights.read_bytes() != before, "DVC is expected to trust its cache, which docs/dvc.md says"
     assert f"{weights.relative_to(pulled.folder)}: sha256 is" in pulled.run("pqgan", "verify", code=3)
     cache.unlink()
@@ -117,55 +110,11 @@ def test_a_damaged_object_in_the_cache_is_named_once_it_is_a_result_and_pulled_a
     assert "as it was written" in pulled.run("pqgan", "verify")
 
 
-def without_power_over_modes() -> list[str]:
-    """A command that takes from root what lets it write files that may not be written; nothing for anyone else."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        pytest.skip("root may write any file, and there is no setpriv to take that away")
-    rights = "-dac_override,-dac_read_search"
-    return [setpriv, f"--bounding-set={rights}", f"--inh-caps={rights}"]
-
-
-@pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink", "reflink"])
-def test_every_link_type_of_dvc_lets_rules_write(finished, tmp_path, kind):
-    checkout = finished.clone(tmp_path / "linked")
-    checkout.run("dvc", "config", "cache.type", f"{kind},copy" if kind == "reflink" else kind)
-    checkout.run("dvc", "pull", *STAGES)
-    weights, read_only = model(checkout), kind in ("hardlink", "symlink")
-    assert weights.is_symlink() == (kind == "symlink")
-    assert (weights.stat().st_mode & 0o222 == 0) == read_only
-    # a rendered item, as such a cache leaves it: of another plan, so that its rule must write it again
-    reports = checkout.folder / "reports"
-    reports.mkdir()
-    for suffix in ("pdf", "png", "json"):
-        kept = tmp_path / suffix
-        kept.write_text("{}")
-        os.chmod(kept, 0o444 if read_only else 0o644)
-        if kind == "symlink":
-            (reports / f"figure2.{suffix}").symlink_to(kept)
-        elif kind == "hardlink":
-            os.link(kept, reports / f"figure2.{suffix}")
-        else:
-            shutil.copyfile(kept, reports / f"figure2.{suffix}")
-    checkout.before = without_power_over_modes()
-    checkout.change("scales.smoke.evaluation.showcase", 1)
-    assert checkout.planned("tokenizers") == {"evaluate_tokenizer": 2}
-    metrics, selected = (checkout.plan.job(*name).path for name in (("evaluate", "f8-d16-S4-K64"), ("select", "f8")))
-    checkout.run("snakemake", "--cores", "1", "--", metrics, "reports/figure2.pdf")
-    assert json.loads((reports / "figure2.json").read_text())["item"] == "figure2"
-    assert (tmp_path / "json").read_text() == "{}", "what DVC keeps must not be written to"
-    # a result made once more in its place
-    checkout.run("snakemake", "--cores", "1", "--force", "--", selected)
-    assert "as it was written" in checkout.run("pqgan", "verify")
-
-
 def test_what_snakemake_made_by_itself_is_dvcs_after_a_commit(pulled):
     pulled.change("scales.smoke.evaluation.showcase", 1)
     pulled.run("snakemake", "--cores", "1", "--", "tokenizers")
     assert pulled.planned("tokenizers") == {}
-    pulled.run("dvc", "commit", "--force", *STAGES)
+    pulled.run("dvc", "commit", "--force", "data", "references", "tokenizers")
     assert nothing_to_do(pulled)
     assert "up to date" in pulled.run("dvc", "status", "tokenizers")
 
@@ -188,22 +137,70 @@ def test_a_second_clone_prepares_nothing_where_results_are_shared(finished, tmp_
     assert all("taken from" in log for log in said[1]), said[1]
 
 
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    return file.getvalue()
+
+
 def test_metrics_and_plots_are_shown_and_compared(checkout):
-    for chapter in ("evaluate", "select", "finetune", "evaluate_finetuned", "adapt", "samples", "generation", "speed"):
-        (checkout.folder / "results/smoke" / chapter).mkdir(parents=True)
-    (checkout.folder / "results/smoke/matching").mkdir()
-    reports = checkout.folder / "reports"
-    reports.mkdir()
-    for number in (3, 5, 6):
-        Image.new("RGB", (4, 4)).save(reports / f"figure{number}.png")
+    figures = {f"figure{number}.png": picture() for number in (3, 5, 6)}
     for value in (20.5, 21.75):
-        (reports / "metrics.json").write_text(json.dumps({"table1": {"f8-d16-S4-K64": {"psnr": value}}}))
-        checkout.run("dvc", "commit", "--force", "reports")
+        metrics = json.dumps({"table1": {"f8-d16-S4-K64": {"psnr": value}}})
+        checkout.commit_reports({**figures, "metrics.json": metrics.encode()})
         checkout.commit()
     shown = json.loads(checkout.run("dvc", "metrics", "show", "--json"))
     assert shown[""]["data"]["reports/metrics.json"]["data"] == {"table1": {"f8-d16-S4-K64": {"psnr": 21.75}}}
     compared = json.loads(checkout.run("dvc", "metrics", "diff", "HEAD~1", "--json"))
     assert compared["reports/metrics.json"] == {"table1.f8-d16-S4-K64.psnr": {"old": 20.5, "new": 21.75, "diff": 1.25}}
     checkout.run("dvc", "plots", "show", "--out", "page")
-    page = (checkout.folder / "page/index.html").read_text()
-    assert all(f"figure{number}.png" in page for number in (3, 5, 6))
+    page = checkout.folder / "page"
+    shown = re.findall(r'<img[^>]*src="([^"]+)"', (page / "index.html").read_text())
+    assert len(shown) == len(figures)
+    for name, content in figures.items():
+        (source,) = [source for source in shown if source.endswith(name)]
+        assert (page / source).read_bytes() == content
+
+
+@pytest.mark.parametrize("options", [(), ("--temp",)], ids=["here", "in a copy"])
+def test_an_experiment_makes_what_its_number_touches_and_leaves_the_rest(pulled, options):
+    key, old = "scales.smoke.evaluation.showcase", pulled.plan.settings.scale.evaluation.showcase
+    said = pulled.run("dvc", "exp", "run", *options, "--name", "one", "--set-param", f"{key}={old - 1}", "tokenizers")
+    assert "Stage 'data' didn't change, skipping" in said
+    assert collections.Counter(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) == {
+        "evaluate_tokenizer": 2, "references": 1, "tokenizers": 1
+    }  # fmt: skip
+    if options:
+        assert pulled.run("git", "status", "--porcelain") == ""
+        # DVC also looks for chapters that nobody has made, and says so by its exit code
+        said = pulled.run("dvc", "exp", "apply", "one", code=255)
+        assert "results/smoke/matching" in said
+    assert pulled.plan.settings.scale.evaluation.showcase == old - 1
+    assert nothing_to_do(pulled)
+    assert "as it was written" in pulled.run("pqgan", "verify")
+    compared = json.loads(pulled.run("dvc", "params", "diff", "--json"))
+    assert compared == {"params.yaml": {key: {"old": old, "new": old - 1, "diff": -1}}}
+    # and back to what is committed
+    pulled.run("git", "checkout", "--quiet", ".")
+    pulled.restore()
+    assert nothing_to_do(pulled)
+    assert pulled.run("dvc", "exp", "list", "--name-only").split() == ["one"]
+
+
+def test_a_stage_sends_its_jobs_where_the_profile_of_the_environment_says(pulled, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    snakemake = shutil.which("snakemake", path=pulled.environment["PATH"])
+    (programs / "snakemake").write_text(f'#!/bin/sh\nexec "{snakemake}" --dry-run "$@"\n')
+    (programs / "snakemake").chmod(0o755)
+    steps = pulled.plan.settings.scale.tokenizer.training.steps
+    pulled.change("scales.smoke.tokenizer.training.steps", steps + 1)
+    pulled.environment |= {
+        "PATH": f"{programs}{os.pathsep}{pulled.environment['PATH']}",
+        "SNAKEMAKE_PROFILE": "slurm",
+    }
+    said = pulled.run("dvc", "repro", "tokenizers")
+    assert "Using profiles slurm and workflow specific profile profiles/default" in said
+    trained = pulled.plan.job("tokenizer", "f8-d16-S4-K64").path
+    assert f"output: {trained}" in said, "the stage's own scale must win over the profile's"
+    assert "cpus_per_task=1" in said, "of the profile's default-resources"
