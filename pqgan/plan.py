@@ -19,7 +19,7 @@ class Plan:
     """All jobs of one scale, by chapter and name.
 
     Raises:
-        SettingsError: from `job`, for a chapter or name that is not planned.
+        SettingsError: a seed that makes no replicate; from `job`, for a chapter or name that is not planned.
     """
 
     def __init__(self, settings: Settings):
@@ -85,7 +85,7 @@ class Plan:
             geometry=reading.data.geometry,
         )
 
-    def _training_spec(self, training, **values) -> dict:
+    def _training_spec(self, training, seed: int | None = None, **values) -> dict:
         scale, reading = self.settings.scale, self.settings.reading
         features = scale.evaluation.features
         return _plain(
@@ -94,25 +94,42 @@ class Plan:
             reading.training,
             scale.tokenizer.discriminator,
             perceptual=[features.weights, features.seed, features.perceptual],
-            seed=scale.seed,
+            seed=scale.seed if seed is None else seed,
             **values,
         )
 
     def _tokenizers(self) -> None:
         scale = self.settings.scale
         section = scale.tokenizer
+        self._check_seeds()
         for name, config in section.configs.items():
             # only what is in use, so that what is off moves no address
             upkeep = section.codebook.in_use() if config.kind == "pq" else {}
             spec = self._training_spec(
                 section.training,
+                config.seed,
                 version=section.version,
                 config=config.model_dump(mode="json"),
                 trunk=section.trunks[config.F].model_dump(mode="json"),
                 **({"codebook": upkeep} if upkeep else {}),
             )
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
-            self._evaluate("evaluate", name, model, self._sets())
+            sets = self._sets()
+            # claims are about the validation set
+            self._evaluate("evaluate", name, model, sets if config.seed is None else {"val": sets["val"]})
+
+    def _check_seeds(self) -> None:
+        scale, where = self.settings.scale, f"scales.{self.settings.name}"
+        for name, config in scale.tokenizer.configs.items():
+            if config.seed == scale.seed:
+                raise SettingsError(
+                    f"{where}.tokenizer: got {name}, whose seed is the scale's; allowed: another seed than {scale.seed}"
+                )
+        for config in scale.matching.configs:
+            if config.seed is not None:
+                raise SettingsError(
+                    f"{where}.matching.configs: got {config.name}; allowed: configurations without seed"
+                )
 
     def _published(self) -> None:
         section = self.settings.scale.evaluation
@@ -152,9 +169,13 @@ class Plan:
     def _selections(self) -> None:
         selection = self.settings.scale.selection
         for factor in selection.factors:
-            configs = self.settings.scale.tokenizer.configs
+            configs = self.settings.scale.tokenizer.designs
             if selection.mode == "named":
                 names = [self.settings.reading.best[factor]]
+                if names[0] not in configs:
+                    raise SettingsError(
+                        f"reading.best.{factor}: got {names[0]}, a replicate; allowed: a configuration without seed"
+                    )
             else:
                 names = [name for name, config in configs.items() if config.kind == "pq" and factor == config.F]
             inputs = {f"model-{name}": self.job("tokenizer", name) for name in names}

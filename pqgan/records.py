@@ -53,7 +53,7 @@ class Measurement(BaseModel):
     protocol: str
     """How it was computed, in words a reader of the table understands."""
     interval: tuple[Number, Number] | None = None
-    """Of the value: 95 %, by bootstrap over images; None where the metric is no mean over images."""
+    """Of the value: 95 %, by bootstrap over images, or over the turns of a bench; None where there is none."""
     network: str | None = None
     """Feature network with its weights, as Record.networks names it; None where the metric has none."""
     on: str | None = None

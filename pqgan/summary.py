@@ -8,12 +8,12 @@ from typing import Any
 from pqgan.errors import DataError
 from pqgan.storage.atomic import write_text
 
-NAMES = ("configuration", "generator", "model")
+NAMES = ("configuration", "generator", "model", "compared")
 """Columns that say what a row is of, the best one first."""
 
 
 def run(tables: Iterable[Path], out: Path) -> None:
-    """Write `table -> row -> column -> value`, of the measured rows alone.
+    """Write `table -> row -> column -> value`, of the rows that this run measured or computed.
 
     Args:
         tables: .json files of rendered tables.
@@ -30,7 +30,7 @@ def run(tables: Iterable[Path], out: Path) -> None:
 def _measured(path: Path) -> dict[str, dict[str, float]]:
     try:
         rows = json.loads(path.read_text())["rows"]
-        named = dict(_numbers(row) for row in rows if row["source"] == "measured")
+        named = dict(_numbers(row) for row in rows if row["source"] != "reported")
         return {name: numbers for name, numbers in named.items() if numbers}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a rendered table, made with snakemake") from None
@@ -43,4 +43,6 @@ def _numbers(row: dict[str, Any]) -> tuple[str, dict[str, float]]:
     name = next(cells[key]["text"] for key in NAMES if key in cells)
     if "set" in cells:
         name = f"{name} on {cells['set']['text']}"
+    if "metric" in cells:
+        name = f"{name}: {cells['metric']['text']}"
     return name, {key: cell["value"] for key, cell in cells.items() if cell["value"] is not None}

@@ -27,6 +27,10 @@ def tables(tmp_path):
             row("measured", configuration=cell("f8-d16"), set=cell("LSUN"), psnr=cell("18.0", 18.0)),
         ],
         "table3": [row("measured", generator=cell("PQSD-HR"), memory_gb=cell("0.8", 0.8))],
+        "table_claims": [
+            row("computed", compared=cell("slope over d"), metric=cell("PSNR"), difference=cell("+1 dB", 1.0)),
+            row("computed", compared=cell("nothing"), metric=cell("PSNR"), difference=cell("-")),
+        ],
         "table4": [row("measured", model=cell("PQSD-HR"), steps=cell("20"))],
     }
     for name, rows in content.items():
@@ -40,6 +44,7 @@ def test_measured_numbers_by_table_row_and_column(tables, tmp_path):
         "table1": {"f8-d16": {"psnr": 20.125, "rfid": 3.0}},
         "table2": {"f8-d16 on FFHQ": {"psnr": 19.0}, "f8-d16 on LSUN": {"psnr": 18.0}},
         "table3": {"PQSD-HR": {"memory_gb": 0.8}},
+        "table_claims": {"slope over d: PSNR": {"difference": 1.0}},
     }
 
 

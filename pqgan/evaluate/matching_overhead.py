@@ -16,6 +16,7 @@ from pqgan.tokenizer.build import build
 from pqgan.tokenizer.model import PQModel
 from pqgan.tokenizer.reference import LoopedQuantiser
 
+from .bootstrap import interval
 from .peers import FULL
 from .turns import in_turns
 
@@ -116,9 +117,21 @@ def rows(seconds: dict[tuple[str, str], list[float]], conditions: dict[str, int]
             overhead = Measurement(
                 metric="overhead",
                 value=(with_.value - without.value) / without.value,
+                interval=_interval(seconds[kind, way], seconds["reconstruction", WITHOUT]),
                 n=min(with_.n, without.n),
                 protocol=f"(with - without) / without the quantiser, of medians in turns, {where}",
                 conditions=conditions | {"way": way},
             )
             found += [with_, overhead]
     return found
+
+
+def _interval(with_: list[float], without: list[float]) -> tuple[float, float] | None:
+    """Of the overhead, by bootstrap over turns: what disturbs a turn disturbs both its runs."""
+
+    def overhead(turns: Tensor) -> float:
+        drawn = turns.long().tolist()
+        bare = median(without[turn] for turn in drawn)
+        return (median(with_[turn] for turn in drawn) - bare) / bare
+
+    return interval(torch.arange(min(len(with_), len(without))), overhead)

@@ -8,6 +8,7 @@ from pqgan.job import Job
 from pqgan.plan import Plan
 
 ITEMS: dict[str, str] = {
+    "table_claims": "The paper's claims, measured",
     "table1": "Reconstruction on the validation set",
     "table2": "Reconstruction on other sets",
     "table3": "Sampling speed and memory",
@@ -45,14 +46,23 @@ def inputs(plan: Plan, item: str) -> list[Job]:
     return list({job.path: job for job in jobs}.values())
 
 
+def label(item: str) -> str:
+    """What a reader calls an item: Table 1, Figure 10, Claims; an extra one has no number in the paper."""
+    if item == "table_claims":
+        return "Claims"
+    kind = "table" if item.startswith("table") else "figure"
+    number = item.removeprefix(kind)
+    return f"{kind.capitalize()} {number}" if number.isdigit() else f"Extra {kind}"
+
+
 def swept(plan: Plan) -> list[str]:
-    """Every configuration that is trained and evaluated on the validation set: the sweep and its baselines."""
-    return list(plan.chapter("tokenizer"))
+    """Configurations that are trained and evaluated: the sweep and its baselines, without replicates."""
+    return list(plan.settings.scale.tokenizer.designs)
 
 
 def product_quantised(plan: Plan, factor: int | None = None) -> list[str]:
-    """Configurations of the sweep that are no baseline, of one factor F or of all."""
-    configs = plan.settings.scale.tokenizer.configs
+    """Configurations of the sweep that are no baseline and no replicate, of one factor F or of all."""
+    configs = plan.settings.scale.tokenizer.designs
     return [name for name, config in configs.items() if config.kind == "pq" and factor in (None, config.F)]
 
 
@@ -104,6 +114,11 @@ def _table5(plan: Plan) -> list[Job]:
 
 
 _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
+    "table_claims": lambda plan: [
+        *plan.chapter("select").values(),
+        *_evaluations(plan, plan.chapter("tokenizer")),
+        *plan.chapter("matching").values(),
+    ],
     "table1": lambda plan: [*plan.chapter("select").values(), *_evaluations(plan, [*swept(plan), *published(plan)])],
     "table2": lambda plan: [*_evaluations(plan, [*continuous(plan), *published(plan)]), *selected_tokenizers(plan)],
     "table3": lambda plan: plan.chapter("speed").values(),

@@ -60,7 +60,7 @@ def chapters(plan: Plan) -> tuple[dict[str, int], Edges]:
     for item in contents.ITEMS:
         for job in contents.inputs(plan, item):
             edges[job.chapter].add(REPORT)
-    counts[REPORT], edges[REPORT] = len(contents.ITEMS) + 1, set()  # and the page itself
+    counts[REPORT], edges[REPORT] = len(contents.ITEMS) + 2, set()  # and the page itself and the summary of the tables
     below = {name: _below(name, edges) for name in edges}
     return counts, {
         name: {after for after in direct if not any(after in below[other] for other in direct)}

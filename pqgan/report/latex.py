@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from .tables.table import Cell, Table
+from .tables.table import Cell, Column, Table
 
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -30,6 +30,9 @@ _CHARACTERS = {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "±": r"$\pm$",
+    "√": r"$\surd$",
+    "Σ": r"$\Sigma$",
+    "²": r"$^2$",
     "µ": r"$\mu$",
     "…": r"\ldots{}",
     "‘": "`",
@@ -53,13 +56,13 @@ def escape(text: str) -> str:
 
 def latex(table: Table) -> str:
     """A table environment with caption, tabular and notes."""
-    spec = "".join("r" if column.numeric else "l" for column in table.columns)
+    spec = _columns(table)
     lines = [
         "% Made by pqgan render; needs \\usepackage{booktabs}.",
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
-        rf"\label{{tab:{table.item}}}",
+        rf"\label{{tab:{table.item.replace('_', '-')}}}",
         r"\smallskip",
         _size(table),
         r"\setlength{\tabcolsep}{3pt}",
@@ -72,10 +75,12 @@ def latex(table: Table) -> str:
         if number:
             lines.append(r"\midrule")
         if group.title:
-            lines.append(rf"\multicolumn{{{len(spec)}}}{{l}}{{\textit{{{escape(group.title)}}}}} \\")
+            title = rf"\textit{{{escape(group.title)}}}" + (
+                rf" \textbf{{{escape(group.outcome)}}}" if group.outcome else ""
+            )
+            lines.append(rf"\multicolumn{{{len(table.columns)}}}{{l}}{{{title}}} \\")
         for row in group.rows:
-            cells = [row.cells[column.key] for column in table.columns]
-            lines.append(_line(map(_cell, cells)))
+            lines.append(_line(_cell(row.cells[column.key], column) for column in table.columns))
     lines += [r"\bottomrule", r"\end{tabular}"]
     if table.notes:
         notes = r" \\ ".join(escape(note) for note in table.notes)
@@ -84,16 +89,27 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _columns(table: Table) -> str:
+    """What tabular is told: r, l, or a paragraph where values are sentences."""
+    return "".join(
+        rf"p{{{column.wide}\textwidth}}" if column.wide else "r" if column.numeric else "l" for column in table.columns
+    )
+
+
 def _size(table: Table) -> str:
-    """A font size at which the columns fit the 7 inches of a page's text."""
+    """A font size at which the columns fit the 7 inches of a page's text; sentences break, and are set small."""
+    if any(column.wide for column in table.columns):
+        return r"\scriptsize"
     rows = [row for group in table.groups for row in group.rows]
     widest = [max([len(column.header), *(len(row.cells[column.key].text) for row in rows)]) for column in table.columns]
     # a character of Computer Modern at 8 points is about 4 points wide
     return r"\footnotesize" if 4.0 * sum(widest) + 6 * len(widest) < 470 else r"\scriptsize"
 
 
-def _cell(cell: Cell) -> str:
-    return rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
+def _cell(cell: Cell, column: Column) -> str:
+    text = rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
+    # ragged in a group of its own, or the end of a row would end only a line of the last cell
+    return rf"{{\raggedright {text}\par}}" if column.wide else text
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -87,9 +87,7 @@ def _item(settings: Settings, plan: Plan, folder: Path, name: str) -> dict[str, 
     made_from = [job["path"] for job in item["provenance"]]
     if made_from != [job.path for job in contents.inputs(plan, name)]:
         raise DataError(f"{path}: was made from results of other settings than the present ones; {again}")
-    number = name.removeprefix("table").removeprefix("figure")
-    kind = item["kind"].capitalize()
-    item["label"] = f"{kind} {number}" if number.isdigit() else f"Extra {item['kind']}"
+    item["label"] = contents.label(name)
     if item["kind"] == "figure":
         picture = path.with_suffix(".png")
         try:

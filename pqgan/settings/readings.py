@@ -108,17 +108,20 @@ class SpeedReading(Section):
     """How generation speed is measured (point 23)."""
 
     batch: PositiveInt
+    """Point 23. Images made at a time."""
     steps: PositiveInt
+    """Point 23. DDIM steps of an image."""
     decode: bool
-    """Whether decoding is part of the time of a sample."""
+    """Point 23. Whether decoding is part of the time of a sample."""
 
 
 class FinetuneReading(Section):
     """Fine-tuning at high resolution (point 28)."""
 
     discriminator: Literal["resumed", "fresh"]
+    """Point 28. resumed: the one that the tokenizer was trained with; fresh: new weights."""
     discriminator_start: PositiveInt
-    """Generator update at which the discriminator plays."""
+    """Point 28. Generator update at which the discriminator plays."""
 
 
 class Reading(Section):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from .base import PositiveFloat, PositiveInt, Section
+from .base import Count, PositiveFloat, PositiveInt, Section
 
 Factor = Literal[4, 8, 16, 32]
 
@@ -30,15 +30,40 @@ class Codebooks(Section):
         return self
 
 
-class PQConfig(Codebooks):
-    """A point of the sweep (section 4.2)."""
+class Configuration(Section):
+    """One tokenizer to train.
 
-    kind: Literal["pq"] = "pq"
+    With a seed of its own it is a replicate: it says how far apart two trainings of one configuration lie, and nothing
+    but the claims reads it.
+    """
+
     F: Factor
     """Downsampling factor."""
+    seed: Count | None = None
+    """Of its training; null: the scale's."""
+
+    @property
+    def design(self) -> str:
+        """Its name without the seed: replicates of one configuration share it."""
+        raise NotImplementedError
 
     @property
     def name(self) -> str:
+        return self.design if self.seed is None else f"{self.design}-seed{self.seed}"
+
+    @model_serializer(mode="wrap")
+    def _seed_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses of configurations without a seed are those of the time before there were seeds
+        return {key: value for key, value in dump(self).items() if key != "seed" or value is not None}
+
+
+class PQConfig(Configuration, Codebooks):
+    """A point of the sweep (section 4.2)."""
+
+    kind: Literal["pq"] = "pq"
+
+    @property
+    def design(self) -> str:
         return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
 
     def images_for_codebooks(self, resolution: int) -> int:
@@ -46,29 +71,27 @@ class PQConfig(Codebooks):
         return -(-self.K // max(1, resolution // self.F) ** 2)
 
 
-class KLConfig(Section):
+class KLConfig(Configuration):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
 
     kind: Literal["kl"]
-    F: Factor
     d: PositiveInt
     kl_weight: PositiveFloat = 1e-6
 
     @property
-    def name(self) -> str:
+    def design(self) -> str:
         return f"kl-f{self.F}-d{self.d}"
 
 
-class VQGANConfig(Section):
+class VQGANConfig(Configuration):
     """A plain VQGAN (diffusers VQModel) on the same trunk."""
 
     kind: Literal["vqgan"]
-    F: Factor
     d: PositiveInt
     K: Annotated[int, Field(ge=2, strict=True)]
 
     @property
-    def name(self) -> str:
+    def design(self) -> str:
         return f"vqgan-f{self.F}-d{self.d}-K{self.K}"
 
 
@@ -216,11 +239,26 @@ class TokenizerSection(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _replicates_repeat_something(self) -> "TokenizerSection":
+        for name, config in self.configs.items():
+            if config.design not in self.configs:
+                raise ValueError(
+                    f"{name} repeats {config.design}, which is not planned; allowed: a seed of its own for what the "
+                    "grid, the sweep or the baselines have without seed"
+                )
+        return self
+
     @cached_property
     def configs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
-        """Every configuration to train, by name, each once."""
+        """Every configuration to train, replicates included, by name, each once."""
         gridded = self.grid.configs() if self.grid else ()
         return {config.name: config for config in (*gridded, *self.sweep, *self.baselines)}
+
+    @property
+    def designs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
+        """Those that are no replicates."""
+        return {name: config for name, config in self.configs.items() if config.seed is None}
 
 
 class FinetuneSection(Section):

@@ -37,6 +37,8 @@ def train(settings: Settings, job: Job, *, data: Path, run: Path, out: Path) -> 
     """
     section = settings.scale.tokenizer
     config = section.configs[job.name]
+    if config.seed is not None:
+        settings = settings.model_copy(update={"scale": settings.scale.model_copy(update={"seed": config.seed})})
     model = build(config, section.trunks[config.F], settings.reading, settings.scale.seed)
     start = settings.reading.training.discriminator_start
     batch = settings.reading.training.total_batch

@@ -5,11 +5,13 @@ import functools
 import itertools
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage
+import yaml
 from PIL import Image, ImageFilter
 
 from pqgan.job import Job
@@ -17,7 +19,7 @@ from pqgan.plan import Plan
 from pqgan.provenance import provenance
 from pqgan.records import FeatureNetwork, Measurement, Record, write_record
 from pqgan.report import contents, page, render
-from pqgan.settings import Settings
+from pqgan.settings import Settings, load
 
 PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "ihc.png")
 LPIPS = "LPIPS AlexNet, random weights (seed 0)"
@@ -31,9 +33,10 @@ class Synthetic:
     Args:
         settings: of the scale.
         root: stands for the repository's root.
+        items: whose results are written.
     """
 
-    def __init__(self, settings: Settings, root: Path):
+    def __init__(self, settings: Settings, root: Path, items: Iterable[str] = contents.ITEMS):
         self.settings = settings
         self.plan = Plan(settings)
         self.root = root
@@ -45,7 +48,7 @@ class Synthetic:
             "device": "test processor (1 of 2 threads)",
             "finished": "2025-01-02T03:04:05+00:00",
         }
-        for item in contents.ITEMS:
+        for item in items:
             for job in contents.inputs(self.plan, item):
                 if not self.folder(job).exists():
                     self.write(job)
@@ -122,8 +125,10 @@ class Synthetic:
         return max(contents.candidates(self.plan, factor), key=self.psnr)
 
     def psnr(self, name: str) -> float:
-        """Grows with S and K, falls with F; the same for the same name."""
+        """Grows with S and K, falls with F; replicates lie around it; the same for the same name."""
         config = self.settings.scale.tokenizer.configs[name]
+        if config.seed is not None:
+            return self.psnr(config.design) + 0.02 * math.sin(config.seed)
         if config.kind != "pq":
             return 23.4 if config.kind == "kl" else 19.9
         bits = config.S * math.log2(config.K) / config.F**2
@@ -274,3 +279,17 @@ def reports(synthetic) -> Path:
         file.write_text("s\th:m:s\tmax_rss\n14.0\t0:00:14\tNA\n")
     page.run(synthetic.settings, synthetic.plan, folder, benchmarks, folder / "report.html")
     return folder
+
+
+@pytest.fixture(scope="session")
+def replicated(params_path, tmp_path_factory) -> Synthetic:
+    """Results of a smaller sweep, two of its configurations trained again; of the claims alone."""
+    raw = yaml.safe_load(params_path.read_text())
+    sweep = raw["scales"]["smoke"]["tokenizer"]["sweep"]
+    sweep += [
+        {"F": 8, "d": 32, "S": 1, "K": 64},
+        *({"F": 8, "d": 16, "S": 8, "K": 64, "seed": seed} for seed in (1, 2)),
+    ]
+    root = tmp_path_factory.mktemp("replicated")
+    (root / "params.yaml").write_text(yaml.safe_dump(raw))
+    return Synthetic(load(root / "params.yaml", "smoke"), root, ["table_claims"])

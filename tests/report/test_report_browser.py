@@ -159,6 +159,16 @@ def test_every_part_is_opened_by_its_link(browser, width):
         assert browser.evaluate(f"document.querySelector('{target}').getBoundingClientRect().height") > 0
 
 
+def test_claims_are_read_without_scrolling_sideways(browser, width):
+    table = "document.querySelector('#table_claims .scroll')"
+    assert browser.evaluate(f"{table}.scrollWidth - {table}.clientWidth") <= 0
+    verdicts = browser.evaluate(
+        f"Array.from({table}.querySelectorAll('tr.group strong')).map(words => words.innerText)"
+    )
+    assert len(verdicts) == 9
+    assert set(verdicts) <= {"holds", "does not hold", "not resolved at this scale"}
+
+
 def test_details_open_and_still_fit(browser, width):
     assert browser.evaluate("document.querySelectorAll('details').length") >= 2
     browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")

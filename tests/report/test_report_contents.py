@@ -19,7 +19,14 @@ def names(plan: Plan, item: str, chapter: str) -> set[str]:
 
 def test_items_are_the_papers_in_order():
     expected = [f"table{n}" for n in range(1, 6)] + [f"figure{n}" for n in range(1, 11)]
-    assert [item for item in contents.ITEMS if item != "figure_ldm"] == expected
+    assert [*contents.ITEMS] == ["table_claims", *expected, "figure_ldm"]
+    labels = [contents.label(item) for item in contents.ITEMS]
+    assert labels == [
+        "Claims",
+        *(f"Table {n}" for n in range(1, 6)),
+        *(f"Figure {n}" for n in range(1, 11)),
+        "Extra figure",
+    ]
 
 
 def test_every_item_has_inputs_of_the_plan_once(plan):
@@ -31,7 +38,7 @@ def test_every_item_has_inputs_of_the_plan_once(plan):
 
 
 def test_unknown_item_names_the_allowed_ones(plan):
-    with pytest.raises(SettingsError, match=r"'table9'; allowed: table1, table2"):
+    with pytest.raises(SettingsError, match=r"'table9'; allowed: table_claims, table1"):
         contents.inputs(plan, "table9")
 
 
@@ -57,6 +64,7 @@ def test_a_measured_selection_reads_its_candidates(plan):
 
 def test_items_read_nothing_but_their_chapters(plan):
     chapters = {item: {job.chapter for job in contents.inputs(plan, item)} for item in contents.ITEMS}
+    assert chapters["table_claims"] == {"select", "evaluate", "matching"}
     assert chapters["table3"] == {"speed"}
     assert chapters["table4"] == {"select", "finetune", "adapt"}
     assert chapters["table5"] == {"generation", "select", "evaluate"}

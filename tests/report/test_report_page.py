@@ -65,6 +65,7 @@ def test_every_item_is_shown_with_its_caption(text, reports):
         assert html.escape(content["caption"], quote=True).replace("&#x27;", "&#39;") in text, item
     assert text.count("data:image/png;base64,") == sum(item.startswith("figure") for item in contents.ITEMS)
     assert text.count("<table>") >= 5
+    assert text.index('id="table_claims"') < text.index('id="table1"')
     # the samples of the class-conditional models belong to Table 5
     assert text.index('id="table5"') < text.index('id="figure_ldm"') < text.index('id="figure1"')
 
@@ -92,6 +93,7 @@ def test_page_shows_settings_readings_and_provenance(text, synthetic):
     assert "discriminator_start" in text
     for group in ("data.geometry", "metrics.fid", "adaptation.widening"):
         assert f"<code>{group}</code>" in text
+    assert '<td class="text">–</td>' not in text.partition('id="readings"')[2]  # each parameter says what it means
     assert "test processor" in text
     assert synthetic.plan.job("select", "f8").path in text
     assert (

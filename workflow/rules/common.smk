@@ -199,8 +199,4 @@ def plan_of_item(wildcards):
 
 def item_labels(wildcards):
     """What a line of Snakemake's report says of a table or figure."""
-    kind, number = re.fullmatch("(table|figure)_?(.*)", wildcards.item).groups()
-    return {
-        "Item": f"{kind.capitalize()} {number}" if number.isdigit() else f"Extra {kind}",
-        "Shows": contents.ITEMS[wildcards.item],
-    }
+    return {"Item": contents.label(wildcards.item), "Shows": contents.ITEMS[wildcards.item]}

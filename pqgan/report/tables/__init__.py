@@ -1,13 +1,14 @@
-"""Tables 1 to 5, by item."""
+"""The claims and Tables 1 to 5, by item."""
 
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 
 from ..results import Results
-from . import generation, reconstruction, schedule, speed
+from . import claims, generation, reconstruction, schedule, speed
 from .table import Table
 
 _TABLES = {
+    "table_claims": claims.table_claims,
     "table1": reconstruction.table1,
     "table2": reconstruction.table2,
     "table3": speed.table3,

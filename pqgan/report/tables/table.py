@@ -10,7 +10,7 @@ from pqgan.records import Measurement, Record
 from .. import formats
 from ..wording import random_networks
 
-MEASURED, REPORTED = "measured", "reported"
+MEASURED, REPORTED, COMPUTED = "measured", "reported", "computed"
 _ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 
 
@@ -23,6 +23,8 @@ class Column:
     unit: str = ""
     better: Literal["up", "down", ""] = ""
     numeric: bool = True
+    wide: float = 0
+    """Share of a printed page's width for values that are sentences; 0 where they are not broken."""
 
     @property
     def header(self) -> str:
@@ -41,9 +43,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Values of one source: all measured by this run, or all quoted from the paper."""
+    """Values of one source: measured by this run, quoted from the paper, or computed from what was measured."""
 
-    source: Literal["measured", "reported"]
+    source: Literal["measured", "reported", "computed"]
     cells: Mapping[str, Cell]
     compare: str | None = None
     """Measured rows with the same key may be compared; the best of each column is set in bold."""
@@ -55,6 +57,8 @@ class Group:
 
     title: str
     rows: list[Row]
+    outcome: str = ""
+    """What its rows come to, in words; stands after the heading."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,13 @@ class Table:
             "title": self.title,
             "caption": self.caption,
             "columns": [
-                {"key": column.key, "header": column.header, "numeric": column.numeric} for column in self.columns
+                {"key": column.key, "header": column.header, "numeric": column.numeric, "wide": column.wide > 0}
+                for column in self.columns
             ],
             "rows": [
                 {
                     "group": group.title,
+                    "outcome": group.outcome,
                     "source": row.source,
                     "cells": {column.key: _plain(row.cells[column.key]) for column in self.columns},
                 }
@@ -132,7 +138,7 @@ def with_best(groups: list[Group], columns: Iterable[Column]) -> list[Group]:
             if len(values) > 1:
                 choose = max if column.better == "up" else min
                 best[key, column.key] = choose(values, key=lambda cell: cell.value).text
-    return [Group(group.title, [_bold(row, best) for row in group.rows]) for group in groups]
+    return [replace(group, rows=[_bold(row, best) for row in group.rows]) for group in groups]
 
 
 def _bold(row: Row, best: Mapping[tuple[str, str], str]) -> Row:
