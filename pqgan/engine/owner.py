@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -22,6 +23,8 @@ HEARTBEAT = 30
 """Seconds between two touches of the owner's file."""
 PATIENCE = 600
 """Seconds without a touch after which an owner on another machine counts as dead."""
+ANSWER = 10
+"""Seconds that Slurm has to say how often it has put a job back into the queue."""
 
 
 def _place() -> str:
@@ -38,14 +41,31 @@ def _started(process: psutil.Process) -> float:
     return process.create_time() - psutil.boot_time()
 
 
+def _restarts(job: str | None) -> int:
+    """How often Slurm has put a job back into the queue; 0 where nobody says.
+
+    Snakemake takes the variable away from the commands in a job, and Slurm sets none before the first time.
+    """
+    said = os.environ.get("SLURM_RESTART_COUNT")
+    if job and said is None:
+        # no program here, a controller that is away, a job it does not know
+        with suppress(OSError, subprocess.SubprocessError):
+            command = ["scontrol", "--oneliner", "show", "job", job]
+            shown = subprocess.run(command, capture_output=True, timeout=ANSWER, check=True).stdout
+            found = re.search(rb" Restarts=(\d+)", shown)
+            said = found and found[1]
+    return int(said) if said and said.isdigit() else 0
+
+
 def _me() -> dict[str, Any]:
+    job = os.environ.get("SLURM_JOB_ID")
     return {
         "host": socket.gethostname(),
         "place": _place(),
         "pid": os.getpid(),
         "started": _started(psutil.Process()),
-        "job": os.environ.get("SLURM_JOB_ID"),
-        "restart": os.environ.get("SLURM_RESTART_COUNT", "0"),
+        "job": job,
+        "restart": _restarts(job),
     }
 
 
@@ -127,7 +147,7 @@ class Owner:
                 return same and process.status() != psutil.STATUS_ZOMBIE
             except psutil.NoSuchProcess:
                 return False
-        if owner["job"] and owner["job"] == self._me["job"] and owner["restart"] != self._me["restart"]:
+        if owner["job"] and owner["job"] == self._me["job"] and int(owner["restart"]) < self._me["restart"]:
             return False  # this very job, before the scheduler put it back into the queue
         return self._silent_for(file) < PATIENCE
 

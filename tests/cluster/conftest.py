@@ -95,20 +95,30 @@ class Checkout:
 
     def hold(self) -> None:
         """Have every training wait in its seventh step until `release`."""
-        (self.folder / "bin").mkdir()
         self.marks.mkdir()
-        program = self.folder / "bin/pqgan"
-        program.write_text(
-            HOLDING_PQGAN.format(python=sys.executable, support=str(SUPPORT), step=HELD, marks=str(self.marks))
+        self._program(
+            "pqgan",
+            HOLDING_PQGAN.format(python=sys.executable, support=str(SUPPORT), step=HELD, marks=str(self.marks)),
         )
+
+    def scatter(self) -> None:
+        """Have every held training see process numbers of its own, as if each were on another machine."""
+        (self.folder / "bin/pqgan").rename(self.folder / "bin/held")
+        held = self.folder / "bin/held"
+        self._program("pqgan", f'#!/bin/sh\nexec unshare --pid --fork --mount-proc {held} "$@"\n')
+
+    def _program(self, name: str, text: str) -> None:
+        program = self.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
         program.chmod(0o755)
 
-    def until_held(self) -> int:
-        """Wait until a training waits; its process."""
+    def until_held(self) -> str:
+        """Wait until a training waits; its Slurm job."""
         mark = self.marks / "mark-0"
         wait_for(lambda: mark.exists() or self.started[-1].poll() is not None, "the training waits")
         assert mark.exists(), self.said()
-        return int(mark.read_text())
+        return self.numbers()[-1]
 
     def release(self) -> None:
         self.marks.mkdir(exist_ok=True)
@@ -246,7 +256,7 @@ def slurm_fixture() -> Callable[..., str]:
 @pytest.fixture
 def state() -> Callable[[str, str], None]:
     """(job, state) -> wait until it is in it."""
-    return lambda number, state: wait_for(lambda: job(number)["JobState"] == state, f"job {number} is {state}", 90)
+    return lambda number, state: wait_for(lambda: job(number)["JobState"] == state, f"job {number} is {state}", 180)
 
 
 @pytest.fixture

@@ -10,14 +10,15 @@ import yaml
 from fault_sameness import assert_same
 
 HERE = Path(__file__).parent
+thorough = pytest.mark.thorough
 
 
 @pytest.fixture
-def held(checkout, environment):
+def held(checkout):
     """A workflow whose training waits in its seventh update; its Slurm job."""
     checkout.hold()
     checkout.start("--", checkout.target())
-    return environment(checkout.until_held())["SLURM_JOB_ID"]
+    return checkout.until_held()
 
 
 def ends_undisturbed(checkout, undisturbed, from_step: int) -> None:
@@ -34,6 +35,7 @@ def test_cancelled(checkout, held, undisturbed, slurm):
     assert [job["JobState"] for job in checkout.jobs()] == ["CANCELLED", "COMPLETED"]
 
 
+@thorough
 def test_cut_off_by_its_time_limit(checkout, held, undisturbed, slurm, state):
     slurm("scontrol", "update", f"JobId={held}", "TimeLimit=0:01")
     state(held, "TIMEOUT")  # it does not answer SIGTERM and is killed
@@ -42,6 +44,7 @@ def test_cut_off_by_its_time_limit(checkout, held, undisturbed, slurm, state):
     assert [job["JobState"] for job in checkout.jobs()] == ["TIMEOUT", "COMPLETED"]
 
 
+@thorough
 def test_put_back_into_the_queue(checkout, held, undisturbed, slurm, starts_again):
     slurm("scontrol", "requeue", held)
     checkout.release()
@@ -50,6 +53,7 @@ def test_put_back_into_the_queue(checkout, held, undisturbed, slurm, starts_agai
     assert [(job["JobId"], job["Restarts"]) for job in checkout.jobs()] == [(held, "1")]
 
 
+@thorough
 def test_its_node_daemon_dies_and_comes_back(checkout, held, undisturbed, cluster, daemon):
     os.kill(daemon("slurmd"), signal.SIGKILL)
     checkout.release()
@@ -59,14 +63,29 @@ def test_its_node_daemon_dies_and_comes_back(checkout, held, undisturbed, cluste
     assert len(checkout.jobs()) == 1
 
 
-def test_its_node_dies_and_comes_back(checkout, held, undisturbed, cluster, daemon, environment, starts_again):
-    for pid in [daemon("slurmd"), *processes_of(held, environment)]:
+@thorough
+@pytest.mark.parametrize("place", ["the same machine", "another machine"])
+def test_its_node_dies_and_it_starts_again(
+    place, checkout, undisturbed, cluster, daemon, environment, state, starts_again
+):
+    checkout.hold()
+    if place == "another machine":
+        checkout.scatter()
+    checkout.start("--", checkout.target())
+    held = checkout.until_held()
+    processes = processes_of(held, environment)
+    # so that the next attempt is not given the number of this namespace again
+    kept = [os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY) for pid in processes]
+    for pid in [daemon("slurmd"), *processes]:
         os.kill(pid, signal.SIGKILL)
     checkout.release()
+    state(held, "PENDING")  # within a minute Slurm gives its node up
     subprocess.run([HERE / "up", cluster], check=True)
     starts_again(held)
     ends_undisturbed(checkout, undisturbed, from_step=6)
     assert [(job["JobId"], job["Restarts"]) for job in checkout.jobs()] == [(held, "1")]
+    for handle in kept:
+        os.close(handle)
 
 
 def processes_of(job: str, environment) -> list[int]:
@@ -82,6 +101,7 @@ def processes_of(job: str, environment) -> list[int]:
     return found
 
 
+@thorough
 def test_the_workflow_is_stopped_with_ctrl_c(checkout, held, undisturbed, state):
     os.kill(checkout.started[-1].pid, signal.SIGINT)
     checkout.release()
@@ -92,6 +112,7 @@ def test_the_workflow_is_stopped_with_ctrl_c(checkout, held, undisturbed, state)
     ends_undisturbed(checkout, undisturbed, from_step=7)
 
 
+@thorough
 def test_the_workflow_is_killed_and_its_job_lives_on(checkout, held, undisturbed, slurm, state):
     workflow = checkout.started[-1]
     workflow.kill()

@@ -1,6 +1,7 @@
 """The user's command on a real Slurm: what each job asks for, and that its processes are Slurm's tasks."""
 
 import copy
+import math
 import re
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import pytest
 import yaml
 from fault_sameness import assert_same
 
+from pqgan.plan import Plan
 from pqgan.report import contents
+from pqgan.report.disk import training_bytes
+from pqgan.settings import load
 
 
 def rule_of(job: dict[str, str]) -> str:
@@ -43,6 +47,7 @@ def test_each_job_asks_for_what_the_hardware_settings_say(checkouts, tiny):
     assert all(job["JobState"] == "COMPLETED" for job in checkout.jobs())
 
 
+@pytest.mark.thorough
 def test_slurm_starts_a_process_for_each_device(checkouts, tiny, prepared, wait_for, environment):
     params = copy.deepcopy(tiny)
     params["scales"]["smoke"]["hardware"] |= {"gpus": 2, "processes": 2}
@@ -92,21 +97,27 @@ def test_without_a_task_for_each_device_nothing_is_trained(checkouts, tiny, prep
     assert not checkout.path().exists()
 
 
-def test_the_plan_of_the_paper_asks_for_four_gpus_a_training(checkouts, params_path):
-    checkout = checkouts(yaml.safe_load(params_path.read_text()))
+def test_the_plan_of_the_paper_says_what_each_training_asks_for_and_takes(checkouts, params_path):
+    raw = yaml.safe_load(params_path.read_text())
+    checkout = checkouts(raw)
     snakemake = Path(sys.executable).with_name("snakemake")
     command = [snakemake, "--cores", "all", "-n", "-p", "--profile", "slurm", "reports/table1.tex"]
-    plan = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
-    assert plan.returncode == 0, plan.stderr
-    trainings = re.findall(r"rule train_tokenizer:.*?\n\n", plan.stdout, re.DOTALL)
-    assert len(trainings) == 324
-    words = ["gpu=4", "tasks_per_node=4", "cpus_per_task=8", "mem_mb=256000", "runtime=10080", "nodes=1"]
-    words.append(
-        "${SLURM_JOB_ID:+srun --nodes=1 --ntasks-per-node=4 --cpus-per-task=8 --kill-on-bad-exit=1} pqgan train"
-    )
-    for training in trainings:
-        missing = [word for word in words if word not in training]
-        assert not missing, training
+    done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    plan = Plan(load(checkout.folder / "params.yaml", "paper"))
+    written = training_bytes(plan)
+    minutes = raw["scales"]["paper"]["hardware"]["runtime"]
+    assert minutes == 7 * 24 * 60
+    trainings = re.findall(r"rule train_tokenizer:.*?\n\n", done.stdout, re.DOTALL)
+    paths = [re.search(r"output: (\S+)", training)[1] for training in trainings]
+    assert sorted(paths) == sorted(job.path for job in plan.chapter("tokenizer").values())
+    assert len(paths) == 324
+    asked = {"gpu=4", "tasks_per_node=4", "cpus_per_task=8", "mem_mb=256000", f"runtime={minutes}", "nodes=1"}
+    srun = "${SLURM_JOB_ID:+srun --nodes=1 --ntasks-per-node=4 --cpus-per-task=8 --kill-on-bad-exit=1} pqgan train"
+    for path, training in zip(paths, trainings, strict=True):
+        resources = set(re.search(r"resources: (.*)", training)[1].split(", "))
+        assert asked | {f"disk_mb={math.ceil(written[path] / 1e6)}"} <= resources, training
+        assert srun in training
 
 
 @pytest.mark.thorough

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,8 @@ from fault_points import AtStep, hold, kill
 from fault_runs import is_dead, wait_for
 from fault_sameness import assert_same, snapshot
 
-from pqgan.engine.owner import HEARTBEAT, PATIENCE
+from pqgan.engine.owner import HEARTBEAT, PATIENCE, Owner
+from pqgan.errors import ResourceError
 
 thorough = pytest.mark.thorough
 GOES_ON = "died here; going on from its last checkpoint"
@@ -116,13 +118,75 @@ def test_a_frozen_process_that_was_replaced_ends_without_a_trace(training, refer
     assert_same(training.result, reference)
 
 
-@thorough
-def test_a_job_that_the_scheduler_put_back_into_the_queue_replaces_itself(abandoned, dead, reference):
-    file, owner = dead
-    file.write_text(json.dumps({**owner, "host": "node17", "place": "elsewhere", "job": "4711", "restart": "0"}))
-    abandoned.run(environment={"SLURM_JOB_ID": "4711"}).failed(5, "in use by")
-    abandoned.run(environment={"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "1"}).succeeded()
-    assert_same(abandoned.result, reference)
+@pytest.fixture
+def other(tmp_path) -> Path:
+    """The file of an owner in job 4711 on another machine, heard a moment ago."""
+    file = tmp_path / "owner-1.json"
+    name = {"host": "node17", "place": "elsewhere", "pid": 5, "started": 0.0, "job": "4711"}
+    file.write_text(json.dumps({**name, "restart": 1}))
+    return file
+
+
+@pytest.fixture
+def in_job(tmp_path, monkeypatch) -> Callable[..., None]:
+    """(job, shell line of its scontrol, SLURM_RESTART_COUNT) -> this process is in a job of Slurm."""
+
+    def enter(job: str, scontrol: str | None, count: str | None = None) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+        if count is not None:
+            monkeypatch.setenv("SLURM_RESTART_COUNT", count)
+        if scontrol is not None:
+            (tmp_path / "scontrol").write_text(f'#!/bin/sh\n[ "$*" = "--oneliner show job {job}" ] && {scontrol}\n')
+            (tmp_path / "scontrol").chmod(0o755)
+
+    return enter
+
+
+SAYS = "echo 'JobId=4711 JobName=Restarts=9 Requeue=1 Restarts={} BatchFlag=1'"
+
+
+@pytest.mark.parametrize(
+    ("scontrol", "count"), [(SAYS.format(2), None), ("exit 1", "2"), (None, "2")], ids=["asked", "told", "no program"]
+)
+def test_a_job_that_slurm_put_back_into_the_queue_replaces_itself(scontrol, count, other, in_job):
+    in_job("4711", scontrol, count)
+    owner = Owner(other.parent)
+    owner.release()
+    assert owner.took_over == "process 5 on node17, job 4711"
+    assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    ("job", "scontrol", "count"),
+    [
+        ("4711", SAYS.format(1), None),
+        ("4711", SAYS.format(0), None),
+        ("4711", SAYS.format(2), "1"),
+        ("4711", None, None),
+        ("4711", "exit 1", None),
+        ("4711", "echo nothing", None),
+        ("4711", "while :; do :; done", None),
+        ("4712", SAYS.format(2), None),
+    ],
+    ids=[
+        "another step of the job",
+        "the job before it was put back",
+        "the variable is believed",
+        "no program",
+        "not known",
+        "says something else",
+        "does not answer",
+        "another job",
+    ],
+)
+def test_a_job_that_was_not_put_back_is_refused(job, scontrol, count, other, in_job, monkeypatch):
+    monkeypatch.setattr("pqgan.engine.owner.ANSWER", 0.5)
+    in_job(job, scontrol, count)
+    with pytest.raises(ResourceError, match="in use by process 5 on node17, job 4711"):
+        Owner(other.parent)
+    assert other.exists()
 
 
 @thorough

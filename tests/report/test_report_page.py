@@ -131,7 +131,7 @@ def test_gpus_are_those_that_the_rules_ask_for(params_path):
     hardware = load(params_path, "paper").scale.hardware.model_copy(update={"evaluation_devices": 3})
     rules = "".join(path.read_text() for path in (params_path.parent / "workflow/rules").glob("*.smk"))
     asks = {
-        r"training_resources\(\)": hardware.gpus,
+        r"training_resources\(\"\w+\"\)": hardware.gpus,
         r"inference_resources\(HARDWARE\.evaluation_devices\)": 3,
         r"inference_resources\(\)": 1,
     }

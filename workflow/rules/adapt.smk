@@ -35,7 +35,7 @@ rule adapt:
         id=planned("adapt"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources(),
+        **training_resources("adapt"),
     params:
         job=which,
     shell:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pqgan.errors import PqganError
 from pqgan.plan import Plan
 from pqgan.report import contents
+from pqgan.report.disk import training_bytes
 from pqgan.settings import load
 from pqgan.storage.atomic import write_bytes
 
@@ -27,6 +28,7 @@ except PqganError as error:
 
 SCALE = PLAN.settings.name
 HARDWARE = PLAN.settings.scale.hardware
+WRITTEN = training_bytes(PLAN)
 
 
 def planned_job(chapter, wildcards):
@@ -109,10 +111,16 @@ def resources(runtime, devices, processes):
     return asked
 
 
-def training_resources():
-    """What a training job asks for: all GPUs, a process each; on CPUs as many processes as the settings say."""
+def training_resources(chapter):
+    """What a training job asks for: all GPUs, a process each; on CPUs as many processes as the settings say.
+
+    `disk_mb` is what it writes, where that is known; Snakemake shows it and does not ask Slurm for it.
+    """
     on_gpus = HARDWARE.gpus and HARDWARE.accelerator != "cpu"
-    return resources(HARDWARE.runtime, HARDWARE.gpus, HARDWARE.gpus if on_gpus else HARDWARE.processes)
+    asked = resources(HARDWARE.runtime, HARDWARE.gpus, HARDWARE.gpus if on_gpus else HARDWARE.processes)
+    if all(job.path in WRITTEN for job in PLAN.chapter(chapter).values()):
+        asked["disk_mb"] = lambda wildcards: -(-WRITTEN[planned_job(chapter, wildcards).path] // 10**6)
+    return asked
 
 
 def inference_resources(devices=1):

@@ -15,7 +15,7 @@ rule finetune_tokenizer:
         id=planned("finetune"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources(),
+        **training_resources("finetune"),
     params:
         job=which,
     shell:

@@ -15,7 +15,7 @@ rule train_ldm:
         id=planned("ldm"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources(),
+        **training_resources("ldm"),
     params:
         job=which,
         tokenizer=latent_tokenizer,

@@ -14,7 +14,7 @@ rule train_tokenizer:
         id=planned("tokenizer"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources(),
+        **training_resources("tokenizer"),
     params:
         job=which,
     shell:

@@ -1,0 +1,52 @@
+"""How many bytes a training writes, from its settings and the counts behind `pqgan cost`."""
+
+from contextlib import suppress
+from math import isfinite, nan
+from typing import Any
+
+from pqgan.errors import DataError, SettingsError
+from pqgan.plan import Plan
+
+from .tasks import TRAININGS, Task
+from .work import Counts, Work
+
+
+class _Known(Counts):
+    """What was not counted is NaN, and so is all that follows from it."""
+
+    def _row(self, work: Work) -> dict[str, Any]:
+        try:
+            return super()._row(work)
+        except DataError:
+            return {"operations": nan, "parameters": nan}
+
+
+def training_bytes(plan: Plan) -> dict[str, int]:
+    """Path of a training's result -> bytes that it has on disk at the most: the result, checkpoints, pictures.
+
+    Logs and the heads of files are left out, and so are trainings of networks that the package has not counted.
+    """
+    found: dict[str, int] = {}
+    for chapter in TRAININGS:
+        # a backbone whose shape is not known
+        with suppress(SettingsError):
+            known = (task for task in chapter(plan, _Known()) if isfinite(task.parameters))
+            found |= {task.job.path: _bytes(plan, task) for task in known}
+    return found
+
+
+def _bytes(plan: Plan, task: Task) -> int:
+    """Bytes of one: a new checkpoint is whole before the oldest goes."""
+    checkpoints = plan.settings.scale.upkeep.checkpoints_kept + 1
+    return 4 * (task.parameters + checkpoints * task.checkpoint) + _pictures(plan, task)
+
+
+def _pictures(plan: Plan, task: Task) -> int:
+    """Bytes of a tokenizer's images and reconstructions for TensorBoard, if PNG saved nothing."""
+    scale = plan.settings.scale
+    sections = {"tokenizer": scale.tokenizer, "finetune": scale.finetune}
+    if task.job.chapter not in sections:
+        return 0
+    training = sections[task.job.chapter].training
+    times = training.steps // scale.upkeep.pictures_every + 1
+    return times * scale.upkeep.pictures * 2 * 3 * training.resolution**2
