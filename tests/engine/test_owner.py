@@ -59,7 +59,7 @@ def test_the_file_says_who_and_goes_on_release(own, tmp_path):
     owner = own()
     assert files(tmp_path) == ["owner-1.json"]
     said = json.loads((tmp_path / "owner-1.json").read_text())
-    assert (said["pid"], said["job"], said["restart"]) == (os.getpid(), None, "0")
+    assert (said["pid"], said["job"], said["restart"]) == (os.getpid(), None, 0)
     assert owner.took_over is None
     owner.release()
     owner.release()
@@ -120,14 +120,14 @@ def test_an_owner_elsewhere_counts_by_its_heartbeat(own, tmp_path):
 
 
 def test_a_job_put_back_into_the_queue_succeeds_itself_at_once(own, tmp_path, monkeypatch):
-    leave(tmp_path, place="another boot", job="123", restart="0")
+    leave(tmp_path, place="another boot", job="123", restart=0)
     monkeypatch.setenv("SLURM_JOB_ID", "123")
     with pytest.raises(ResourceError, match="in use"):
         own()  # the same start of the same job: another of its processes
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert "job 123" in own().took_over
     said = json.loads((tmp_path / "owner-2.json").read_text())
-    assert (said["job"], said["restart"]) == ("123", "1")
+    assert (said["job"], said["restart"]) == ("123", 1)
 
 
 @pytest.mark.parametrize("content", ["", '{"pid": 1', "[]", "\x00\xff"])
