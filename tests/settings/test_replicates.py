@@ -35,10 +35,11 @@ def test_a_seed_is_in_name_and_dump_where_there_is_one(config, name):
     assert again.model_dump(mode="json") == config.model_dump(mode="json") | {"seed": 7}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
+@pytest.mark.parametrize("scale", ["smoke", "mini", "mini-cpu", "paper"])
 def test_addresses_of_what_has_no_seed_are_made_without_it(params_path, scale):
     plan = Plan(load(params_path, scale))
-    for job in plan.chapter("tokenizer").values():
+    for name in plan.settings.scale.tokenizer.designs:
+        job = plan.job("tokenizer", name)
         assert "seed" not in job.spec["config"]
         assert job.spec["seed"] == plan.settings.scale.seed
     (bench,) = plan.chapter("matching").values()
