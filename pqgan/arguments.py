@@ -1,4 +1,4 @@
-"""The arguments of the commands that are no rule of the plan: benches, encode, decode, evaluate."""
+"""The arguments of the commands that are no rule of the plan: benches, encode, decode, export, evaluate."""
 
 import argparse
 from functools import partial
@@ -71,6 +71,15 @@ def add_codes(verbs: Verbs) -> tuple[argparse.ArgumentParser, ...]:
         sub.add_argument("--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them)")
         _add_device(sub)
     return encode, decode
+
+
+def add_export(verbs: Verbs) -> argparse.ArgumentParser:
+    what = "write a trained tokenizer in few bytes, to hand on"
+    sub = verbs.add_parser("export", help=what, description=what)
+    sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make")
+    sub.add_argument("--dtype", choices=("bf16", "fp16", "fp32"), default="bf16", help="of its weights (default: bf16)")
+    return sub
 
 
 def _add_device(sub: argparse.ArgumentParser) -> None:

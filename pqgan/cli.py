@@ -19,6 +19,7 @@ from pqgan.arguments import (
     add_codes,
     add_cost,
     add_evaluate,
+    add_export,
     add_verify,
 )
 from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bench_evaluation(benches, common).set_defaults(command=_bench_evaluation, verb="bench evaluation")
     for sub in add_codes(verbs):
         sub.set_defaults(command=_codes)
+    add_export(verbs).set_defaults(command=_export)
     add_evaluate(verbs).set_defaults(command=_evaluate)
     sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
     sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
@@ -175,6 +177,12 @@ def _codes(arguments: argparse.Namespace) -> None:
     given = _given(arguments)
     _check_folders(given, model="a trained tokenizer's", images="one of images")
     _function(f"pqgan.tokenizer.folders:{arguments.verb}")(**given)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    given = _given(arguments)
+    _check_folders(given, model="a trained tokenizer's")
+    _function("pqgan.tokenizer.export:export")(**given)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -95,7 +95,7 @@ def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, dev
         ResourceError: no such device, or too little memory or disk.
     """
     place = Path(os.path.realpath(out))  # a link is kept, and what it leads to filled
-    _check_unused(place)
+    check_unused(place)
     with CodeFile(codes) as file:
         files = _files(file)
         tokenizer, header, target = _open(model, device)
@@ -108,7 +108,7 @@ def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, dev
                     for index, pixels in zip(group, decoded(tokenizer, stack, target), strict=True):
                         _save(pixels, file.entries[index], folder / files[index])
                     progress.add(len(group))
-                _check_unused(place)  # again, because it is about to be replaced
+                check_unused(place)  # again, because it is about to be replaced
         except OSError as error:
             why = error.strerror or error
             raise ResourceError(f"{out}: cannot be written: {why}; free space or change the folder") from None
@@ -130,7 +130,7 @@ def _starts_with(path: Path, start: bytes) -> bool:
         return False
 
 
-def _check_unused(out: Path) -> None:
+def check_unused(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise SettingsError(f"--out: {out} is there and no empty folder; choose another name")
 

@@ -1,0 +1,43 @@
+"""A tokenizer to hand on, without what only further training needs: `pqgan export`."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import save_file
+
+from pqgan.storage.manifest import new_result
+
+from .folders import check_unused
+from .load import load_model
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+PROVENANCE = "provenance.json"
+
+
+def export(*, model: Path, out: Path, dtype: str = "bf16") -> None:
+    """Write config.json, the weights in a dtype, where they come from, and the sha256 of each.
+
+    The folder opens with `from_pretrained`, and with every `--model`; networks compute in float32 whatever is stored.
+
+    Args:
+        model: folder of a trained tokenizer, ours or diffusers'.
+        out: folder to make.
+        dtype: one of DTYPES; rounding to half of the bits moves some codes, which `pqgan evaluate` shows.
+
+    Raises:
+        SettingsError: `out` is there and not empty.
+        DataError: `model` holds no tokenizer.
+    """
+    check_unused(out)
+    network = load_model(model)
+    weights = {name: tensor.to(DTYPES[dtype]).contiguous() for name, tensor in network.state_dict().items()}
+    with new_result(out) as folder:
+        # not save_pretrained, which writes down where the model was loaded from
+        save_file(weights, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+        shutil.copyfile(model / CONFIG_NAME, folder / CONFIG_NAME)
+        if (model / PROVENANCE).is_file():
+            shutil.copyfile(model / PROVENANCE, folder / PROVENANCE)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{out}: {type(network).__name__} in {dtype}, {size / 1e6:.1f} MB", flush=True)

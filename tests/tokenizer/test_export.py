@@ -1,0 +1,66 @@
+"""`pqgan export`: half the bytes or fewer, the same model, and one line where there is none."""
+
+import pytest
+import torch
+
+from pqgan.cli import main
+from pqgan.storage.manifest import damages
+from pqgan.tokenizer.load import load_model
+from pqgan.tokenizer.model import PQModel
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def export(*options) -> int:
+    return main(["export", *map(str, options)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "share"), [("fp32", 0.0, 1.01), ("bf16", 2**-8, 0.65), ("fp16", 2**-10, 0.65)]
+)
+def test_weights_are_rounded_and_nothing_else_changes(tiny_pq, tmp_path, capsys, dtype, error, share):
+    assert export("--model", tiny_pq, "--out", tmp_path / "out", "--dtype", dtype) == 0
+    assert f"PQModel in {dtype}, " in capsys.readouterr().out
+    before, after = load_model(tiny_pq).state_dict(), load_model(tmp_path / "out").state_dict()
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        assert after[name].dtype == torch.float32
+        torch.testing.assert_close(after[name], weight, rtol=error, atol=1e-7)
+    was, now = ((folder / "config.json").read_text() for folder in (tiny_pq, tmp_path / "out"))
+    assert now == was
+    assert str(tmp_path) not in now
+    assert (tmp_path / "out" / WEIGHTS).stat().st_size <= share * (tiny_pq / WEIGHTS).stat().st_size
+    assert damages(tmp_path / "out") == []
+
+
+def test_it_opens_as_any_diffusers_model_and_computes_in_float32(tiny_pq, tmp_path):
+    assert export("--model", tiny_pq, "--out", tmp_path / "out") == 0
+    model = PQModel.from_pretrained(tmp_path / "out", torch_dtype=torch.float32)
+    images = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.inference_mode():
+        assert torch.equal(model.eval()(images).sample, load_model(tmp_path / "out").eval()(images).sample)
+
+
+def test_provenance_goes_with_it(tiny_pq, tmp_path):
+    model = tmp_path / "model"
+    load_model(tiny_pq).save_pretrained(model)
+    (model / "provenance.json").write_text('{"git": "here"}')
+    assert export("--model", model, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "provenance.json").read_text() == '{"git": "here"}'
+
+
+def test_refusals_are_one_line_and_leave_nothing(tiny_pq, tmp_path, capsys):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "empty").mkdir()
+    cases = [
+        (2, tiny_pq, tmp_path / "full", "is there and no empty folder"),
+        (3, tmp_path / "empty", tmp_path / "out", "config.json: no such file"),
+        (3, tmp_path / "nowhere", tmp_path / "out", "no such folder"),
+    ]
+    for code, model, out, message in cases:
+        assert export("--model", model, "--out", out) == code
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
