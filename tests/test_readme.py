@@ -3,26 +3,36 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+from skimage.data import astronaut
+from skimage.metrics import peak_signal_noise_ratio
 
 from pqgan.cli import VERBS
 from pqgan.plan import Plan
 from pqgan.settings import load
-from pqgan.tokenizer.build import build
+from pqgan.storage.manifest import damages
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_runs(smoke, tmp_path, monkeypatch):
+def test_the_python_example_runs_and_gives_the_photograph_back(tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    config = smoke.scale.tokenizer.configs["f8-d16-S8-K64"]
-    model = build(config, smoke.scale.tokenizer.trunks[8], smoke.reading, seed=0)
-    model.save_pretrained(tmp_path / "results/smoke/select/f8-00000000")
-    Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 50).convert("RGB").save("photo.jpg")
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    photograph = Image.fromarray(astronaut())  # the tokenizer never saw it
+    photograph.save("photo.jpg", quality=95)
     exec(example, {})
-    assert Image.open("again.png").size == (256, 256)
+    again = np.asarray(Image.open("again.png"))
+    assert again.shape == (256, 256, 3)
+    assert peak_signal_noise_ratio(np.asarray(photograph.resize((256, 256))), again) > 20
+
+
+def test_the_trained_tokenizer_is_as_it_was_made():
+    (folder,) = (path for path in (ROOT / "models").iterdir() if path.is_dir())
+    assert damages(folder) == []
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 8e6
 
 
 def test_the_line_that_adds_a_configuration_is_one(params_path, tmp_path):
