@@ -168,7 +168,9 @@ def test_a_signal_leaves_nothing(verb, number, command, capsys, monkeypatch):
         assert command("encode") == 0
     left = os.listdir()
     monkeypatch.setattr(folders, f"{verb}d", lambda *_: signal.raise_signal(number))
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    # a shell starts what runs in its background deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if number == signal.SIGINT:
             assert command(verb) == 130
@@ -177,7 +179,8 @@ def test_a_signal_leaves_nothing(verb, number, command, capsys, monkeypatch):
                 command(verb)
             assert ended.value.code == 143
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
     assert os.listdir() == left
 
 
