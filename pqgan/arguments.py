@@ -45,6 +45,14 @@ def add_bench_matching(benches: Verbs, common: argparse.ArgumentParser) -> argpa
     return sub
 
 
+def add_bench_generators(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "measure sampling speed and memory of generators at their real shapes, with untrained weights (Table 3)"
+    sub = benches.add_parser("generators", parents=[common], help=what, description=what)
+    sub.add_argument("names", nargs="*", metavar="NAME", help="generators (default: all of the scale)")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the result")
+    return sub
+
+
 def add_bench_evaluation(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     what = "measure what an evaluation costs beside the networks that it cannot do without"
     sub = benches.add_parser("evaluation", parents=[common], help=what, description=what)

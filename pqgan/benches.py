@@ -1,17 +1,24 @@
 """Benches in which more than one chapter has a part."""
 
+import json
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from pqgan.evaluate import matching as evaluation
+from pqgan.evaluate import speed
 from pqgan.job import Job
-from pqgan.records import read_record
+from pqgan.plan import Plan
+from pqgan.records import Record, read_record, write_record
 from pqgan.report.figures.matching import draw
 from pqgan.report.figures.style import files, style
+from pqgan.report.latex import latex
+from pqgan.report.tables.speed import lay_out
 from pqgan.settings import Settings
 from pqgan.settings.evaluation import SearchCase
-from pqgan.storage.atomic import write_bytes
-from pqgan.storage.manifest import write_sums
+from pqgan.storage.atomic import write_bytes, write_text
+from pqgan.storage.manifest import new_result, write_sums
 
 
 def matching(settings: Settings, job: Job, *, out: Path, figure: bool = True) -> None:
@@ -31,6 +38,40 @@ def matching(settings: Settings, job: Job, *, out: Path, figure: bool = True) ->
             write_bytes(out / f"figure5.{kind}", content)
         write_sums(out)
     print("\n".join(str(path) for path in sorted(out.iterdir())))
+
+
+def generators(settings: Settings, names: Sequence[str], *, out: Path) -> None:
+    """Measure generators of Table 3 whose weights nobody trained, and write the table beside the numbers.
+
+    Args:
+        names: of generators; all of the scale where there are none.
+        out: NAME/metrics.json, table3.tex, table3.json.
+
+    Raises:
+        SettingsError: no such generator.
+    """
+    plan = Plan(settings)
+    jobs = {name: plan.job("speed", name) for name in names or plan.chapter("speed")}
+    records = []
+    with new_result(out) as folder:
+        for name, job in jobs.items():
+            # a process each, because the most memory that one ever held is what a CPU can say
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                records.append(alone.submit(speed.untrained, settings, job).result())
+            (folder / name).mkdir()
+            write_record(folder / name, records[-1])
+            print(f"{name}: {line(records[-1])}", flush=True)
+        table = lay_out(settings, records)
+        write_text(folder / "table3.tex", latex(table))
+        write_text(folder / "table3.json", json.dumps(table.content(), indent=1, ensure_ascii=False) + "\n")
+    print("\n".join(str(path) for path in sorted(out.rglob("*")) if path.is_file()))
+
+
+def line(record: Record) -> str:
+    """The numbers of a generator, for people."""
+    about = "{image_size} px, F={F}, d={d}, U-Net {unet_parameters:,} parameters".format(**record.subject)
+    numbers = ", ".join(f"{item.value:.4g} {item.unit} {item.metric}" for item in record.measurements)
+    return f"{about}; {numbers}; {record.measurements[0].protocol}"
 
 
 def changed(

@@ -14,6 +14,7 @@ from typing import Any
 
 from pqgan.arguments import (
     add_bench_evaluation,
+    add_bench_generators,
     add_bench_matching,
     add_bench_train,
     add_codes,
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file (default: params.yaml)")
     common.add_argument("--scale", help="scale to run (default: the file's own)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    bench = verbs.add_parser("bench", help="measure speed: train, sampling, matching, evaluation")
+    bench = verbs.add_parser("bench", help="measure speed: train, sampling, generators, matching, evaluation")
     benches = bench.add_subparsers(dest="bench", required=True, metavar="WHAT")
     for name, verb in VERBS.items():
         group, _, word = name.rpartition(" ")
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bench_train(benches, common).set_defaults(command=_bench_train, verb="bench train")
     add_bench_matching(benches, common).set_defaults(command=_bench_matching, verb="bench matching")
     add_bench_evaluation(benches, common).set_defaults(command=_bench_evaluation, verb="bench evaluation")
+    add_bench_generators(benches, common).set_defaults(command=_bench_generators, verb="bench generators")
     for sub in add_codes(verbs):
         sub.set_defaults(command=_codes)
     add_export(verbs).set_defaults(command=_export)
@@ -171,6 +173,11 @@ def _bench_evaluation(arguments: argparse.Namespace) -> None:
     given = {key: getattr(arguments, key) for key in ("images", "repeats", "out")}
     settings = load(arguments.params, arguments.scale)
     _function("pqgan.evaluate.bench:run")(settings, arguments.name, **given)
+
+
+def _bench_generators(arguments: argparse.Namespace) -> None:
+    settings = load(arguments.params, arguments.scale)
+    _function("pqgan.benches:generators")(settings, arguments.names, out=arguments.out)
 
 
 def _codes(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
-"""`pqgan bench matching`: one command from nothing to numbers, table and picture."""
+"""`pqgan bench matching` and `pqgan bench generators`: one command from nothing to numbers, table and picture."""
 
+import json
 import tomllib
 
 import pytest
@@ -92,3 +93,23 @@ def test_a_case_that_cannot_be_is_refused(case, capsys):
 def test_an_address_of_other_settings_is_refused(tiny, capsys):
     assert main(["bench", "matching", "--out", "results/smoke/matching/matching-00000000"]) == 2
     assert "belongs in results/smoke/matching/matching-" in capsys.readouterr().err
+
+
+def test_generators_are_measured_and_laid_out_as_table_3(params_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(params_path.parent)
+    out = tmp_path / "generators"
+    assert main(["bench", "generators", "PQSD-Quick", "--scale", "smoke", "--out", str(out)]) == 0
+    record = read_record(out / "PQSD-Quick")
+    speed = record.get("images_per_second").value
+    assert speed > 0
+    rows = json.loads((out / "table3.json").read_text())["rows"]
+    assert [row["cells"]["images_per_second"]["value"] for row in rows if row["source"] == "measured"] == [speed]
+    assert "Weights are seeded, not trained" in (out / "table3.tex").read_text()
+    assert capsys.readouterr().out.startswith("PQSD-Quick: 96 px, F=16, d=32, U-Net 809,120 parameters; ")
+
+
+def test_an_unknown_generator_is_refused(params_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(params_path.parent)
+    assert main(["bench", "generators", "SDXL", "--scale", "smoke", "--out", str(tmp_path / "out")]) == 2
+    assert "SDXL" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -18,6 +18,7 @@ from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.report import work
 from pqgan.settings import load
+from pqgan.settings.diffusion import STABLE_DIFFUSION_2_1
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import wrap
 from pqgan.tokenizer.networks import assemble, new_discriminator
@@ -84,7 +85,7 @@ def test_a_step_of_a_unet(smoke, flops):
 
 def test_the_backbone_is_stable_diffusion_2_1():
     with torch.device("meta"):
-        unet = build_unet(work.STABLE_DIFFUSION_2_1, 4, 96)
+        unet = build_unet(STABLE_DIFFUSION_2_1.unet, 4, 96)
         published = UNet2DConditionModel(
             sample_size=96,
             attention_head_dim=(5, 10, 20, 20),

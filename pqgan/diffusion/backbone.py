@@ -2,6 +2,7 @@
 
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -36,12 +37,15 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     """
     section = settings.scale.adapt.backbone
     parts = fetch(section) if isinstance(section, HubBackbone) else create(section, settings.scale.seed)
-    pipeline = StableDiffusionPipeline(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
+    pipeline = assembled(**parts)
     with new_result(out) as folder:
         pipeline.save_pretrained(folder, safe_serialization=True)
         write_provenance(folder, job)
+
+
+def assembled(**parts: Any) -> StableDiffusionPipeline:
+    """A pipeline of a U-Net, VAE, text encoder, tokenizer and scheduler, without safety checker."""
+    return StableDiffusionPipeline(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
 
 
 def fetch(section: HubBackbone) -> dict:
@@ -67,7 +71,7 @@ def fetch(section: HubBackbone) -> dict:
 
 
 def create(section: SeededBackbone, seed: int) -> dict:
-    """The parts of a small Stable Diffusion 2.1: its classes and noise schedule, seeded weights."""
+    """The parts of a Stable Diffusion 2.1 of any size: its classes and noise schedule, seeded weights."""
     shape = section.unet
     if section.text_channels != shape.context:
         raise SettingsError(
@@ -80,12 +84,16 @@ def create(section: SeededBackbone, seed: int) -> dict:
             f"allowed: a multiple of unet.head_channels, {shape.head_channels}"
         )
     tokenizer = byte_tokenizer()
+    if section.text_words < len(tokenizer):
+        raise SettingsError(
+            f"adapt.backbone.text_words: got {section.text_words}; allowed: from {len(tokenizer)}, the tokenizer's"
+        )
     with seeded(seed, "backbone unet weights"):
         unet = build_unet(shape, 4, section.sample_size)
     with seeded(seed, "backbone text weights"):
         text_encoder = CLIPTextModel(
             CLIPTextConfig(
-                vocab_size=len(tokenizer),
+                vocab_size=section.text_words,
                 hidden_size=section.text_channels,
                 intermediate_size=4 * section.text_channels,
                 num_hidden_layers=section.text_layers,
@@ -103,7 +111,7 @@ def create(section: SeededBackbone, seed: int) -> dict:
             block_out_channels=section.vae_channels,
             down_block_types=("DownEncoderBlock2D",) * levels,
             up_block_types=("UpDecoderBlock2D",) * levels,
-            layers_per_block=1,
+            layers_per_block=section.vae_layers,
             latent_channels=4,
             norm_num_groups=gcd(32, *section.vae_channels),
         )

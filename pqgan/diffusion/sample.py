@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils.torch_utils import randn_tensor
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pqgan.engine.launch import device as device_of
@@ -19,10 +19,13 @@ from pqgan.randomness import generator_at
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 from pqgan.storage.manifest import new_result
+from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import Tokenizer, load_tokenizer
 
+from .backbone import assembled, create
 from .ldm import ClassEmbedding
 from .parts import load_network, load_part
+from .surgery import widen
 from .unet import check_channels, latent_side
 
 
@@ -97,18 +100,34 @@ def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> 
         loaded = load_tokenizer(tokenizer)
         vae, channels = loaded.model, loaded.channels
     check_channels(network, unet or backbone, channels)
-    pipeline = StableDiffusionPipeline(
+    pipeline = assembled(
         vae=vae,
         unet=network,
         text_encoder=load_network(CLIPTextModel, backbone, "text_encoder"),
         tokenizer=load_part(CLIPTokenizer, backbone, "tokenizer"),
         scheduler=load_part(DDIMScheduler, backbone, "scheduler"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
     )
     pipeline.set_progress_bar_config(disable=not sys.stderr.isatty())
     return pipeline
+
+
+def untrained_pipeline(settings: Settings, factor: int | None) -> StableDiffusionPipeline:
+    """The pipeline of `load_pipeline` with seeded weights in place of trained ones, on the CPU.
+
+    Args:
+        settings: whose backbone gives the shapes, whose tokenizer sweep the tokenizer that is expected to go on.
+        factor: downsampling factor F of the tokenizer; None for the backbone with its own VAE.
+
+    Raises:
+        SettingsError: a published backbone whose shapes are not known.
+    """
+    scale, reading = settings.scale, settings.reading
+    parts = create(scale.adapt.backbone.architecture, scale.seed)
+    if factor is not None:
+        config = settings.expected(factor)
+        parts["unet"] = widen(parts["unet"], config.d, reading.adaptation.widening)
+        parts["vae"] = build(config, scale.tokenizer.trunks[factor], reading, scale.seed)
+    return assembled(**{name: part.eval() if isinstance(part, nn.Module) else part for name, part in parts.items()})
 
 
 def sample_classes(

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import torch
+from diffusers import StableDiffusionPipeline
 
-from pqgan.diffusion.sample import load_pipeline
+from pqgan.diffusion.sample import load_pipeline, untrained_pipeline
 from pqgan.diffusion.unet import latent_side
 from pqgan.engine.launch import device
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name, peak_memory
@@ -20,7 +21,6 @@ from pqgan.storage.manifest import new_result
 BASELINE = "SDv2.1"
 
 
-@torch.inference_mode()
 def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, tokenizer: Path | None, out: Path) -> None:
     """Time a generator.
 
@@ -34,6 +34,35 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
     Raises:
         SettingsError: an image size that tokenizer and U-Net do not divide.
     """
+    record = measure(settings, job, load_pipeline(unet, backbone, tokenizer))
+    with new_result(out) as folder:
+        write_record(folder, record)
+
+
+def untrained(settings: Settings, job: Job) -> Record:
+    """Time a generator of the real shapes with seeded weights in place of trained ones, on which time does not depend.
+
+    Args:
+        job: of chapter speed; its name is the generator's.
+
+    Raises:
+        SettingsError: an image size that tokenizer and U-Net do not divide, or a backbone of unknown shapes.
+    """
+    variant = settings.scale.adapt.variants.get(job.name)
+    return measure(settings, job, untrained_pipeline(settings, variant and variant.F), weights="untrained")
+
+
+@torch.inference_mode()
+def measure(settings: Settings, job: Job, pipeline: StableDiffusionPipeline, **subject: str) -> Record:
+    """Time a pipeline (reading 23).
+
+    Args:
+        job: of chapter speed; its name is the generator's.
+        subject: what else the record says of the generator.
+
+    Raises:
+        SettingsError: an image size that tokenizer and U-Net do not divide.
+    """
     section, reading = settings.scale.speed, settings.reading.speed
     guidance = settings.reading.adaptation.guidance
     if job.name == BASELINE:
@@ -42,7 +71,7 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         key, size = f"adapt.variants.{job.name}.sample_size", settings.scale.adapt.variants[job.name].sample_size
     target = device(settings.scale.hardware)
     started = time.perf_counter()
-    pipeline = load_pipeline(unet, backbone, tokenizer).to(target)
+    pipeline.to(target)
     pipeline.set_progress_bar_config(disable=True)
     side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, key)
     whole, network, decoder = (Stopwatch(target) for _ in range(3))
@@ -90,24 +119,22 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         *([an_image("decode_seconds", decoder, "decoder")] if reading.decode else []),
         {"metric": "memory_gb", "value": used / 1e9, "unit": "GB", "protocol": f"{words}; {where}"},
     ]
-    with new_result(out) as folder:
-        write_record(
-            folder,
-            Record(
-                kind="speed",
-                name=job.name,
-                scale=settings.name,
-                subject={
-                    "generator": job.name,
-                    "F": pipeline.vae_scale_factor,
-                    "d": pipeline.unet.config.in_channels,
-                    "image_size": size,
-                    "latent_size": side,
-                },
-                measurements=[Measurement(n=images, **row) for row in rows],
-                device=device_name(target),
-                dtype=arithmetic(target, pipeline.unet.dtype),
-                seconds=round(time.perf_counter() - started, 3),
-                provenance=provenance(job),
-            ),
-        )
+    return Record(
+        kind="speed",
+        name=job.name,
+        scale=settings.name,
+        subject={
+            "generator": job.name,
+            "F": pipeline.vae_scale_factor,
+            "d": pipeline.unet.config.in_channels,
+            "image_size": size,
+            "latent_size": side,
+            "unet_parameters": sum(weights.numel() for weights in pipeline.unet.parameters()),
+            **subject,
+        },
+        measurements=[Measurement(n=images, **row) for row in rows],
+        device=device_name(target),
+        dtype=arithmetic(target, pipeline.unet.dtype),
+        seconds=round(time.perf_counter() - started, 3),
+        provenance=provenance(job),
+    )

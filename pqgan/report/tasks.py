@@ -49,7 +49,7 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     of_both = settings.reading.training.step_counts != "generator"  # two steps an update
     for chapter, training in sections.items():
         for name, job in plan.chapter(chapter).items():
-            config = configs[name] if chapter == "tokenizer" else work.chosen(settings, int(name.removeprefix("f")))
+            config = configs[name] if chapter == "tokenizer" else settings.expected(int(name.removeprefix("f")))
             update = work.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + work.searched(config, training.resolution)
             seen = (training.steps // 2 if of_both else training.steps) * batches[chapter]
@@ -66,16 +66,14 @@ def _latent(plan: Plan, counts: Counts, reference: str, resolution: int, does: s
         factor = 2 ** (len(vae["channels"]) - 1)
         return counts.operations(vae), 4, resolution // factor
     selected = reference.removeprefix("selected-")
-    config = (
-        work.chosen(settings, int(selected)) if selected != reference else settings.scale.tokenizer.configs[reference]
-    )
+    config = settings.expected(int(selected)) if selected != reference else settings.scale.tokenizer.configs[reference]
     once = counts.operations(work.tokenizer(settings, config, does, resolution)) + work.searched(config, resolution)
     return once, config.d, resolution // config.F
 
 
 def _adaptations(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
-    shape, prompt = work.backbone_shape(settings), counts.operations(work.text(settings))
+    shape, prompt = settings.scale.adapt.backbone.architecture.unet, counts.operations(work.text(settings))
     for name, variant in settings.scale.adapt.variants.items():
         resolution = settings.reading.adaptation.stage1_resolution
         stages = {

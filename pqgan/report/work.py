@@ -8,26 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pqgan.errors import DataError, SettingsError
-from pqgan.settings import KLConfig, PQConfig, Settings
-from pqgan.settings.diffusion import HubBackbone, UNetShape
+from pqgan.errors import DataError
+from pqgan.settings import KLConfig, Settings
+from pqgan.settings.diffusion import UNetShape
 from pqgan.settings.tokenizer import TokenizerConfig
 from pqgan.storage.atomic import write_text
 
 FILE = Path(__file__).with_name("operations.json")
 """Counts that come with the package: those of the paper scale."""
 
-STABLE_DIFFUSION_2_1 = UNetShape(
-    block_out_channels=(320, 640, 1280, 1280),
-    layers_per_block=2,
-    attention_levels=(True, True, True, False),
-    head_channels=64,
-    context=1024,
-    norm_groups=32,
-)
-"""unet/config.json of Stable Diffusion 2.1."""
-TEXT_2_1 = {"width": 1024, "layers": 23, "heads": 16}
-"""text_encoder/config.json of Stable Diffusion 2.1."""
 TOKENS = 77
 """Of a prompt."""
 
@@ -59,10 +48,9 @@ def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution
 
 def backbone_vae(settings: Settings, does: str, resolution: int) -> Work:
     """The backbone's own AutoencoderKL on one image; published tokenizers are taken to cost the same."""
-    backbone = settings.scale.adapt.backbone
-    hub = isinstance(backbone, HubBackbone)
-    channels, layers = ((128, 256, 512, 512), 2) if hub else (backbone.vae_channels, 1)
-    return {"network": "vae", "does": does, "channels": list(channels), "layers": layers, "resolution": resolution}
+    backbone = settings.scale.adapt.backbone.architecture
+    shape = {"channels": list(backbone.vae_channels), "layers": backbone.vae_layers}
+    return {"network": "vae", "does": does, **shape, "resolution": resolution}
 
 
 def searched(config: TokenizerConfig, resolution: int) -> int:
@@ -91,9 +79,7 @@ def unet(shape: UNetShape, does: str, d: int, side: int, tokens: int) -> Work:
 
 def text(settings: Settings) -> Work:
     """The text encoder on one prompt."""
-    backbone = settings.scale.adapt.backbone
-    if isinstance(backbone, HubBackbone):
-        return {"network": "text", **TEXT_2_1}
+    backbone = settings.scale.adapt.backbone.architecture
     heads = backbone.text_channels // backbone.unet.head_channels
     return {"network": "text", "width": backbone.text_channels, "layers": backbone.text_layers, "heads": heads}
 
@@ -109,31 +95,6 @@ def features(settings: Settings, resolution: int) -> Work:
         "clip": section.clip.model_dump(mode="json", exclude={"revision"}),
         "resolution": resolution,
     }
-
-
-def backbone_shape(settings: Settings) -> UNetShape:
-    """The U-Net that is adapted.
-
-    Raises:
-        SettingsError: a published one whose shape is not known here.
-    """
-    backbone = settings.scale.adapt.backbone
-    if not isinstance(backbone, HubBackbone):
-        return backbone.unet
-    if not backbone.model.endswith("stable-diffusion-2-1"):
-        raise SettingsError(
-            f"adapt.backbone.model: got {backbone.model!r}; the cost is known of a stable-diffusion-2-1 or a seeded one"
-        )
-    return STABLE_DIFFUSION_2_1
-
-
-def chosen(settings: Settings, factor: int) -> PQConfig:
-    """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
-    configs = settings.scale.tokenizer.configs
-    if settings.scale.selection.mode == "named":
-        return configs[settings.reading.best[factor]]
-    candidates = [config for config in configs.values() if isinstance(config, PQConfig) and factor == config.F]
-    return max(candidates, key=lambda config: (config.d, config.K))
 
 
 class Counts:

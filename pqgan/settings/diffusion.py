@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pqgan.errors import SettingsError
+
 from .base import PositiveFloat, PositiveInt, Section
 from .tokenizer import Factor
 
@@ -39,11 +41,41 @@ class SeededBackbone(Section):
     unet: UNetShape
     text_channels: PositiveInt
     text_layers: PositiveInt
+    text_words: PositiveInt
+    """Rows of the text encoder's embedding; its tokenizer of bytes uses the first 514."""
     vae_channels: tuple[PositiveInt, ...]
     """Channels of each level of the AutoencoderKL; four levels give F=8."""
+    vae_layers: PositiveInt
+    """Residual blocks a level of its encoder; the decoder has one more."""
     prediction_type: Literal["epsilon", "v_prediction"]
     sample_size: PositiveInt
     """Side of the native latent."""
+
+    @property
+    def architecture(self) -> "SeededBackbone":
+        """Shapes of its networks: these."""
+        return self
+
+
+STABLE_DIFFUSION_2_1 = SeededBackbone(
+    source="seeded",
+    unet=UNetShape(
+        block_out_channels=(320, 640, 1280, 1280),
+        layers_per_block=2,
+        attention_levels=(True, True, True, False),
+        head_channels=64,
+        context=1024,
+        norm_groups=32,
+    ),
+    text_channels=1024,
+    text_layers=23,
+    text_words=49408,
+    vae_channels=(128, 256, 512, 512),
+    vae_layers=2,
+    prediction_type="v_prediction",
+    sample_size=96,
+)
+"""Shapes of Stable Diffusion 2.1 for 768 px: unet/, text_encoder/ and vae/config.json of the published model."""
 
 
 class HubBackbone(Section):
@@ -54,6 +86,20 @@ class HubBackbone(Section):
     """Repository on the Hugging Face hub."""
     revision: str
     """Commit, tag or branch."""
+
+    @property
+    def architecture(self) -> SeededBackbone:
+        """Shapes of its networks.
+
+        Raises:
+            SettingsError: they are not known here.
+        """
+        if not self.model.endswith("stable-diffusion-2-1"):
+            raise SettingsError(
+                f"adapt.backbone.model: got {self.model!r}; without its files, shapes are known of a "
+                "stable-diffusion-2-1 or a seeded one"
+            )
+        return STABLE_DIFFUSION_2_1
 
 
 class Phase(Section):

@@ -138,3 +138,11 @@ class Settings(Section):
                         f"reading.best.{factor} is {best!r}; allowed: a configuration of the sweep with F={factor}"
                     )
         return self
+
+    def expected(self, factor: int) -> PQConfig:
+        """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
+        configs = self.scale.tokenizer.configs
+        if self.scale.selection.mode == "named":
+            return configs[self.reading.best[factor]]
+        candidates = [config for config in configs.values() if isinstance(config, PQConfig) and factor == config.F]
+        return max(candidates, key=lambda config: (config.d, config.K))

@@ -1,11 +1,14 @@
 """The sampling bench on the real pipeline at the smallest size."""
 
 import pytest
+import torch
 
 from pqgan.diffusion.backbone import run as make_backbone
-from pqgan.evaluate.speed import run
+from pqgan.diffusion.sample import untrained_pipeline
+from pqgan.evaluate.speed import run, untrained
 from pqgan.plan import Plan
 from pqgan.records import read_record
+from pqgan.settings import load
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,8 @@ def record(smoke, tmp_path_factory):
 
 def test_record_names_the_generator(record):
     assert record.kind == "speed"
-    assert record.subject == {"generator": "SDv2.1", "F": 8, "d": 4, "image_size": 96, "latent_size": 12}
+    about = {"generator": "SDv2.1", "F": 8, "d": 4, "image_size": 96, "latent_size": 12}
+    assert record.subject == about | {"unet_parameters": 792964}
 
 
 def test_parts_are_within_the_whole(record):
@@ -36,3 +40,30 @@ def test_protocol_says_how(record):
         assert part in protocol
     assert "5 U-Net passes" in record.get("unet_seconds").protocol
     assert "resident" in record.get("memory_gb").protocol
+
+
+def test_untrained_generator_has_the_shapes_of_the_adapted_one(smoke):
+    record = untrained(smoke, Plan(smoke).job("speed", "PQSD-Quick"))
+    best = smoke.expected(16)
+    assert (record.subject["F"], record.subject["d"]) == (16, best.d)
+    assert record.subject["weights"] == "untrained"
+    assert {m.metric for m in record.measurements} == {
+        "images_per_second",
+        "unet_seconds",
+        "decode_seconds",
+        "memory_gb",
+    }
+
+
+@pytest.mark.parametrize(("factor", "unet", "vae"), [(None, 865.91, 83.65), (8, 866.63, 70.1), (16, 866.63, 71.8)])
+def test_untrained_pipeline_of_the_paper_has_stable_diffusion_s_parameters(params_path, factor, unet, vae):
+    with torch.device("meta"):
+        pipeline = untrained_pipeline(load(params_path, "paper"), factor)
+    assert millions(pipeline.unet) == pytest.approx(unet, abs=0.005)
+    assert millions(pipeline.text_encoder) == pytest.approx(340.39, abs=0.005)
+    assert millions(pipeline.vae) == pytest.approx(vae, abs=0.05)
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+
+
+def millions(network) -> float:
+    return sum(weights.numel() for weights in network.parameters()) / 1e6

@@ -1,10 +1,12 @@
 """Table 3: how fast the generators sample, and what they need."""
 
+from collections.abc import Sequence
+
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings
 
-from .. import contents, wording
+from .. import contents, formats, wording
 from ..results import Results
 from .paper import paper_rows, times
 from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, row
@@ -26,8 +28,13 @@ COLUMNS = [
 
 def table3(settings: Settings, plan: Plan, results: Results) -> Table:
     """Every generator of the run, each above the paper's row of the same name."""
+    return lay_out(settings, [results.record("speed", name) for name in plan.chapter("speed")])
+
+
+def lay_out(settings: Settings, measured: Sequence[Record]) -> Table:
+    """Table 3 of some records."""
     paper = {line["generator"]: line for line in paper_rows("table3")}
-    records = {name: results.record("speed", name) for name in plan.chapter("speed")}
+    records = {record.name: record for record in measured}
     groups = []
     for name in dict.fromkeys((*records, *paper)):
         rows = [_measured(records[name])] if name in records else []
@@ -44,9 +51,22 @@ def table3(settings: Settings, plan: Plan, results: Results) -> Table:
         ),
         COLUMNS,
         groups,
-        [*backbone_note(settings), "Image sizes differ between the generators, so no value is marked as the best."],
+        [
+            *_weights_note(settings, measured),
+            "Image sizes differ between the generators, so no value is marked as the best.",
+        ],
         behind,
     )
+
+
+def _weights_note(settings: Settings, measured: Sequence[Record]) -> list[str]:
+    """How large the U-Nets are, and whether anything was trained."""
+    sizes = {record.subject["unet_parameters"] for record in measured if "unet_parameters" in record.subject}
+    size = " to ".join(formats.millions(size) for size in sorted({min(sizes), max(sizes)})) if sizes else ""
+    notes = [f"The U-Nets have {size} parameters."] if size else []
+    if any(record.subject.get("weights") == "untrained" for record in measured):
+        return [*notes, "Weights are seeded, not trained; time and memory depend on the shapes alone."]
+    return [*notes, *backbone_note(settings)]
 
 
 def backbone_note(settings: Settings) -> list[str]:
