@@ -6,11 +6,20 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export DVC_NO_ANALYTICS = 1
 
-.PHONY: smoke test test-faults test-cluster lint format clean
+.PHONY: smoke mini test test-faults test-cluster lint format clean
 
 smoke: .venv/installed
 	snakemake --cores all --show-failed-logs
 	pqgan times --benchmarks benchmarks
+
+# the paper's claims on one GPU (Imagenette below $PQGAN_DATA_DIR), then training, matching and sampling at full size
+SCALE ?= mini
+FULL ?= paper
+mini: .venv/installed
+	snakemake --cores all --keep-going --config scale=$(SCALE)
+	pqgan bench matching --scale $(FULL) --out benches/matching
+	pqgan bench train --scale $(FULL) --out benches/train.json
+	pqgan bench generators --scale $(FULL) --out benches/generators
 
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 pytest -n 2 --durations=10 -m "not thorough"
@@ -43,4 +52,5 @@ format: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .snakemake data/prepared results reports runs logs benchmarks
+	rm -rf .venv .snakemake data/prepared results runs logs benchmarks benches
+	find reports -mindepth 1 -maxdepth 1 ! -name mini -exec rm -rf {} +

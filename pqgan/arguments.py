@@ -90,6 +90,31 @@ def add_export(verbs: Verbs) -> argparse.ArgumentParser:
     return sub
 
 
+def add_collect(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = "render tables and figures into a folder of their own, with every number behind them"
+    sub = verbs.add_parser("collect", parents=[common], help=what, description=what)
+    sub.add_argument(
+        "items", nargs="+", metavar="ITEM", help="table_claims, table1, figure3, ...: those without images"
+    )
+    _add_collected(sub)
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, or to replace")
+    return sub
+
+
+def add_render(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
+    sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
+    _add_collected(sub)
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
+    return sub
+
+
+def _add_collected(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="results/ of a collected report (default: those of the plan)"
+    )
+
+
 def _add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where (default: auto)")
 

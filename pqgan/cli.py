@@ -18,9 +18,11 @@ from pqgan.arguments import (
     add_bench_matching,
     add_bench_train,
     add_codes,
+    add_collect,
     add_cost,
     add_evaluate,
     add_export,
+    add_render,
     add_verify,
 )
 from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
@@ -75,10 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=_codes)
     add_export(verbs).set_defaults(command=_export)
     add_evaluate(verbs).set_defaults(command=_evaluate)
-    sub = verbs.add_parser("render", parents=[common], help="write a table or figure from results")
-    sub.add_argument("name", help="table1 ... table5, figure1 ... figure10")
-    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .tex or .pdf file")
-    sub.set_defaults(command=_render)
+    add_render(verbs, common).set_defaults(command=_render)
+    add_collect(verbs, common).set_defaults(command=_collect)
     sub = verbs.add_parser("report", parents=[common], help="write the HTML report from rendered tables and figures")
     sub.add_argument("--items", type=Path, required=True, metavar="FOLDER", help="folder of tables and figures")
     sub.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="Snakemake's benchmark files")
@@ -212,7 +212,13 @@ def _check_folders(given: dict[str, Any], **expected: str) -> None:
 
 def _render(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
-    _function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.out)
+    _function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.out, arguments.results)
+
+
+def _collect(arguments: argparse.Namespace) -> None:
+    plan = _load(arguments)
+    _check_folders(_given(arguments), results="results/ of a collected report")
+    _function("pqgan.report.collect:run")(plan.settings, plan, arguments.items, arguments.out, arguments.results)
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -29,6 +29,8 @@ ITEMS: dict[str, str] = {
 """Title of each table and figure, in the order of the page."""
 
 SAMPLE_GRIDS = {"figure8": "PQSD-Precise", "figure9": "PQSD-Quick", "figure10": "PQSD-HR"}
+PICTURED = ("figure1", "figure4", "figure7", *SAMPLE_GRIDS, "figure_ldm")
+"""Items that show images of results, and not their numbers alone."""
 
 
 def inputs(plan: Plan, item: str) -> list[Job]:

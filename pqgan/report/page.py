@@ -2,7 +2,6 @@
 
 import base64
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 
-from . import contents, dag, formats
+from . import contents, dag, formats, origins
 from .times import RunTimes, run_times
 
 BELOW = {"table5": "figure_ldm"}
@@ -45,7 +44,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
     page = environment.get_template("page.html.jinja").render(
         scale=settings.name,
         reading=settings.reading_name,
-        images=_images(settings),
+        images=origins.made_from(settings),
         random_networks=list(dict.fromkeys(network for item in items for network in item["random_networks"])),
         backbone=settings.scale.adapt.backbone,
         items=items,
@@ -53,10 +52,10 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         settings=yaml.safe_dump(settings.scale.model_dump(mode="json"), sort_keys=False, width=110, allow_unicode=True),
         readings=_readings(settings),
         overridden=settings.scale.overrides,
-        provenance=_provenance(list(jobs.values())),
+        provenance=origins.summed_up(jobs.values()),
         times=_times(plan, benchmarks, jobs),
         duration=formats.duration,
-        moment=_moment,
+        moment=origins.moment,
     )
     write_text(out, page)
 
@@ -97,19 +96,6 @@ def _item(settings: Settings, plan: Plan, folder: Path, name: str) -> dict[str, 
     return item
 
 
-def _images(settings: Settings) -> str:
-    """What the run is made from, in a sentence."""
-    sets = settings.scale.data.sets
-    sources = {"wheel_photos": "crops of photographs shipped with Python packages", "folder": "folders of images"}
-    kinds = dict.fromkeys(sources[source.source] for source in sets.values())
-    resolution = settings.scale.tokenizer.training.resolution
-    configs = settings.scale.tokenizer.configs
-    return (
-        f"{' and '.join(kinds)}, {len(configs)} tokenizers at {resolution} px of "
-        f"{formats.count(settings.scale.tokenizer.training.steps)} steps each"
-    )
-
-
 def _readings(settings: Settings) -> list[dict[str, str]]:
     """The reading in force, a row a parameter, with what its docstring says."""
     rows = []
@@ -125,29 +111,6 @@ def _readings(settings: Settings) -> list[dict[str, str]]:
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _provenance(jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all results share, and each of them."""
-    revisions = dict.fromkeys((job["git"]["revision"] or "unknown", job["git"]["modified"]) for job in jobs)
-    packages: dict[str, dict[str, None]] = {}
-    for job in jobs:
-        for package, version in job["packages"].items():
-            packages.setdefault(package, {})[version] = None
-    finished = sorted(job["finished"] for job in jobs)
-    return {
-        "revisions": list(revisions),
-        "packages": {package: ", ".join(versions) for package, versions in packages.items()},
-        "devices": list(dict.fromkeys(job["device"] for job in jobs)),
-        "first": finished[0],
-        "last": finished[-1],
-        "jobs": jobs,
-    }
-
-
-def _moment(finished: str) -> str:
-    """To the minute, in UTC."""
-    return f"{datetime.fromisoformat(finished).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _times(plan: Plan, benchmarks: Path | None, jobs: dict[str, dict[str, Any]]) -> RunTimes | None:

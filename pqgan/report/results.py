@@ -32,21 +32,25 @@ class Results:
 
     Args:
         jobs: what the item reads.
+        collected: folder with CHAPTER/NAME/ of each in their place, as `pqgan collect` makes it.
 
     Raises:
         DataError: a result is missing.
     """
 
-    def __init__(self, jobs: Iterable[Job]):
-        self.jobs = list(jobs)
-        missing = [job.path for job in self.jobs if not Path(job.path).is_dir()]
+    def __init__(self, jobs: Iterable[Job], collected: Path | None = None):
+        self.jobs, self.collected = list(jobs), collected
+        self._folders = {
+            (job.chapter, job.name): collected / job.chapter / job.name if collected else Path(job.path)
+            for job in self.jobs
+        }
+        missing = [folder for folder in self._folders.values() if not folder.is_dir()]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise DataError(
                 f"{missing[0]}{more}: no such folder; expected the finished result; make it with snakemake, from the "
                 "repository's root"
             )
-        self._folders = {(job.chapter, job.name): Path(job.path) for job in self.jobs}
         self._records: dict[tuple[str, str], Record] = {}
 
     def folder(self, chapter: str, name: str) -> Path:
@@ -106,4 +110,6 @@ class Results:
         kept = {key: found[key] for key in PROVENANCE_KEYS if key in found}
         if missing := set(PROVENANCE_KEYS) - set(kept):
             raise DataError(f"{job.path}: its provenance has no {', '.join(sorted(missing))}; delete the folder")
-        return {"path": job.path, "chapter": job.chapter, "name": job.name, **kept}
+        # what was collected says itself where it lay, whatever the plan is now
+        path = f"{job.root}/{job.name}-{found['job']['digest']}" if self.collected else job.path
+        return {"path": path, "chapter": job.chapter, "name": job.name, **kept}

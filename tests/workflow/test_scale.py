@@ -60,7 +60,7 @@ def test_dvc_looks_at_all_results_of_the_paper_in_seconds(paper):
         folder.mkdir(parents=True)
         for number in range(8):  # as many as a trained model has
             (folder / f"file{number}").write_text(f"{job.path} {number}")
-    (paper.folder / "reports").mkdir()
+    paper.empty_reports()
     for item in contents.ITEMS:
         (paper.folder / f"reports/{item}.json").write_text(json.dumps({"item": item}))
     paper.run("dvc", "commit", "--force")

@@ -33,7 +33,8 @@ class Stage:
 
 
 def chapter_of(path: str) -> str:
-    return "data" if path.startswith("data/") else path.rpartition("/")[2]
+    first, _, rest = path.partition("/")
+    return first if first in ("data", "reports") else rest.rpartition("/")[2]
 
 
 def stages(scale: str) -> dict[str, Stage]:
@@ -101,6 +102,23 @@ def test_each_chapter_is_made_by_one_stage_from_what_the_stage_depends_on(scale)
         assert needed <= stage.chapters | stage.made_from, name
     read = {job.chapter for item in contents.ITEMS for job in contents.inputs(plan, item)}
     assert read <= found["reports"].made_from
+
+
+def test_the_last_stage_keeps_each_file_that_its_rules_write():
+    """By name, because DVC takes no folder in which git keeps something, as it does in reports/."""
+    outs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["reports"]["outs"]
+    suffixes = {"table": ("tex", "json"), "figure": ("pdf", "png", "json")}
+    rendered = [
+        f"{item}.{end}"
+        for item in contents.ITEMS
+        for start in suffixes
+        if item.startswith(start)
+        for end in suffixes[start]
+    ]
+    assert [next(iter(out)) for out in outs] == [
+        f"reports/{name}" for name in (*rendered, "report.html", "metrics.json")
+    ]
+    assert all(out == {next(iter(out)): {"persist": True}} for out in outs)
 
 
 @pytest.mark.parametrize("scale", list(RAW["scales"]))

@@ -1,0 +1,46 @@
+"""Where the numbers of a report come from, in words and summed up over its results."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pqgan.settings import Settings
+
+from . import formats
+
+
+def made_from(settings: Settings) -> str:
+    """What the run is made from, in a sentence."""
+    sets = settings.scale.data.sets
+    sources = {"wheel_photos": "crops of photographs shipped with Python packages", "folder": "folders of images"}
+    kinds = dict.fromkeys(sources[source.source] for source in sets.values())
+    resolution = settings.scale.tokenizer.training.resolution
+    configs = settings.scale.tokenizer.configs
+    return (
+        f"{' and '.join(kinds)}, {len(configs)} tokenizers at {resolution} px of "
+        f"{formats.count(settings.scale.tokenizer.training.steps)} steps each"
+    )
+
+
+def summed_up(jobs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What all results share, and each of them."""
+    jobs = list(jobs)
+    revisions = dict.fromkeys((job["git"]["revision"] or "unknown", job["git"]["modified"]) for job in jobs)
+    packages: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for package, version in job["packages"].items():
+            packages.setdefault(package, {})[version] = None
+    finished = sorted(job["finished"] for job in jobs)
+    return {
+        "revisions": list(revisions),
+        "packages": {package: ", ".join(versions) for package, versions in packages.items()},
+        "devices": list(dict.fromkeys(job["device"] for job in jobs)),
+        "first": finished[0],
+        "last": finished[-1],
+        "jobs": jobs,
+    }
+
+
+def moment(finished: str) -> str:
+    """To the minute, in UTC."""
+    return f"{datetime.fromisoformat(finished).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
