@@ -15,10 +15,11 @@ smoke: .venv/installed
 # the paper's claims on one GPU (Imagenette below $PQGAN_DATA_DIR), then training, matching and sampling at full size
 SCALE ?= mini
 FULL ?= paper
+BEST ?= f8-d128-S64-K512 f16-d128-S64-K128
 mini: .venv/installed
 	snakemake --cores all --keep-going --config scale=$(SCALE)
 	pqgan bench matching --scale $(FULL) --out benches/matching
-	pqgan bench train --scale $(FULL) --out benches/train.json
+	pqgan bench train $(BEST) --scale $(FULL) --out benches/train.json
 	pqgan bench generators --scale $(FULL) --out benches/generators
 
 test: .venv/installed lint

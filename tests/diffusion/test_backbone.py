@@ -63,6 +63,17 @@ def test_text_encoder_must_fit_the_unet(tiny, value, message):
         backbone.create(section, 0)
 
 
+def test_every_token_needs_a_row_of_the_embedding(tiny):
+    section = tiny.scale.adapt.backbone.model_copy(update={"text_words": 513})
+    with pytest.raises(SettingsError, match="text_words: got 513; allowed: from 514"):
+        backbone.create(section, 0)
+
+
+def test_shapes_of_an_unknown_published_model_are_refused():
+    with pytest.raises(SettingsError, match="got 'owner/model'; without its files"):
+        _ = HubBackbone(source="hub", model="owner/model", revision="abc").architecture
+
+
 def test_published_model_becomes_the_same_folder(tiny, plan, backbone_folder, tmp_path, monkeypatch):
     asked = []
 
