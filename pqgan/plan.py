@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.settings import Settings
+from pqgan.settings.tokenizer import Configuration
 
 
 def _plain(*sections: BaseModel | None, **values) -> dict:
@@ -114,9 +115,17 @@ class Plan:
                 **({"codebook": upkeep} if upkeep else {}),
             )
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
-            sets = self._sets()
-            # claims are about the validation set
-            self._evaluate("evaluate", name, model, sets if config.seed is None else {"val": sets["val"]})
+            self._evaluate("evaluate", name, model, self._sets(others=self._may_go_on(config)))
+
+    def _may_go_on(self, config: Configuration) -> bool:
+        """Whether Table 2 can show it on other sets: a KL autoencoder, or one that the selection may choose."""
+        selection = self.settings.scale.selection
+        if config.seed is not None or config.kind == "vqgan":
+            return False
+        if config.kind == "kl":
+            return True
+        named = selection.mode == "named" and config.name != self.settings.reading.best.get(config.F)
+        return config.F in selection.factors and not named
 
     def _check_seeds(self) -> None:
         scale, where = self.settings.scale, f"scales.{self.settings.name}"
@@ -137,9 +146,9 @@ class Plan:
             model = self._add("published", name, {"version": section.version})
             self._evaluate("evaluate", name, model, self._sets())
 
-    def _sets(self) -> dict[str, str]:
+    def _sets(self, *, others: bool = True) -> dict[str, str]:
         section = self.settings.scale.evaluation
-        return {"val": section.data, **section.transfer}
+        return {"val": section.data, **(section.transfer if others else {})}
 
     def _reference(self, prepared: str, size: int | None = None) -> Job:
         """Features of the originals of a set, shared by all that are compared with them."""

@@ -6,6 +6,7 @@ import pytest
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
+from pqgan.report import contents
 from pqgan.settings import load
 
 
@@ -120,6 +121,15 @@ def test_a_named_selection_does_not_wait_for_evaluations(changed_params):
 def test_a_named_selection_must_be_in_the_sweep(changed_params):
     with pytest.raises(SettingsError, match=r"reading\.best\.8.*a configuration of the sweep with F=8"):
         load(changed_params("scales.smoke.selection.mode", "named"), "smoke")
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
+def test_what_table_2_shows_is_measured_on_other_sets_and_nothing_else_is(params_path, scale):
+    plan = Plan(load(params_path, scale))
+    shown = {job.name for job in contents.inputs(plan, "table2") if job.chapter == "evaluate"}
+    elsewhere = {name for name, job in plan.chapter("evaluate").items() if len(job.inputs) > 3}
+    assert elsewhere - {"backbone-vae"} == shown
+    assert all("set-val" in job.inputs for job in plan.chapter("evaluate").values())
 
 
 def test_changing_back_finds_the_old_address(paths, changed_params, params_path):

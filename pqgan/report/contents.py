@@ -76,8 +76,8 @@ def compared_factors(plan: Plan) -> list[int]:
 
 
 def continuous(plan: Plan) -> list[str]:
-    """The KL baselines."""
-    return [config.name for config in plan.settings.scale.tokenizer.baselines if config.kind == "kl"]
+    """The KL baselines, without replicates."""
+    return [name for name, config in plan.settings.scale.tokenizer.designs.items() if config.kind == "kl"]
 
 
 def published(plan: Plan) -> list[str]:
