@@ -139,7 +139,7 @@ def test_changing_back_finds_the_old_address(paths, changed_params, params_path)
 
 
 def test_no_two_results_share_a_path(params_path):
-    for scale in ("smoke", "mini", "mini-cpu", "mini-best", "paper"):
+    for scale in ("smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"):
         jobs = Plan(load(params_path, scale)).all()
         assert len({job.path for job in jobs}) == len(jobs)
 

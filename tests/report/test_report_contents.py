@@ -42,7 +42,9 @@ def test_unknown_item_names_the_allowed_ones(plan):
         contents.inputs(plan, "table9")
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "mini-cpu", "mini-best", "paper"])
+@pytest.mark.parametrize(
+    "scale", ["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
+)
 def test_table1_reads_every_evaluation_of_the_sweep(params_path, scale):
     plan = Plan(load(params_path, scale))
     assert names(plan, "table1", "evaluate") == {*plan.settings.scale.tokenizer.designs, *plan.chapter("published")}

@@ -11,7 +11,9 @@ from pqgan.report import contents, dag
 from pqgan.settings import load
 
 
-@pytest.fixture(scope="module", params=["smoke", "mini", "mini-cpu", "mini-best", "paper"])
+@pytest.fixture(
+    scope="module", params=["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
+)
 def plan(request, params_path) -> Plan:
     return Plan(load(params_path, request.param))
 

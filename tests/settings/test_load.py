@@ -61,7 +61,11 @@ SWEEP = "scales.smoke.tokenizer.sweep"
             "16-mixed",
             ["released.training.precision", "'16-mixed'", "'32-true' or 'bf16-mixed'"],
         ),
-        ("scale", "huge", ["scale", "'huge'", "smoke, mini, mini-cpu, mini-best, paper"]),
+        (
+            "scale",
+            "huge",
+            ["scale", "'huge'", "smoke, mini, mini-cpu, mini-cpu-long, mini-cpu-upkeep, mini-best, paper"],
+        ),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(changed_params, key, value, expected):

@@ -35,7 +35,9 @@ def test_a_seed_is_in_name_and_dump_where_there_is_one(config, name):
     assert again.model_dump(mode="json") == config.model_dump(mode="json") | {"seed": 7}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "mini-cpu", "mini-best", "paper"])
+@pytest.mark.parametrize(
+    "scale", ["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
+)
 def test_addresses_of_what_has_no_seed_are_made_without_it(params_path, scale):
     plan = Plan(load(params_path, scale))
     for name in plan.settings.scale.tokenizer.designs:
