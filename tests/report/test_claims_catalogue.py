@@ -25,9 +25,10 @@ SWEEP = [
     {"F": 16, "d": 16, "S": 8, "K": 64},
     {"F": 32, "d": 32, "S": 16, "K": 64},
 ]
-TWICE = [{"F": 8, "d": 16, "S": 8, "K": 64, "seed": seed} for seed in (1, 2)]
-TWICE += [{"F": 8, "d": 8, "S": 1, "K": 64, "seed": 1}]
+TWICE = [{"F": 8, "d": d, "S": S, "K": 64, "seed": seed} for d, S in ((16, 8), (8, 1)) for seed in (1, 2)]
 NOISE = {"psnr": 0.1, "H_n": 0.001, "P_n": 0.001}
+SIGNS = {"f8-d16-S8-K64": 1, "f8-d8-S1-K64": -1}
+"""Of the noise: over configurations and over seeds it sums to zero, so that no estimate moves."""
 
 
 def truth(config, sign: int) -> dict[str, float]:
@@ -65,10 +66,8 @@ class Told:
             rows += [self._overhead(64, "full distances", 9.0, None), self._overhead(8, "pqgan", 8.0, None)]
             return SimpleNamespace(measurements=rows, device="test processor", subject={"F": 8})
         config = self.configs[name]
-        # seeds lie evenly about the true mean
-        drift = {None: 0, 1: 1, 2: -1}[config.seed] if config.kind == "pq" and config.K == 64 else 0
-        if config.kind == "pq" and (config.d, config.S) == (8, 1):
-            drift = 1 if config.seed else -1
+        noise = SIGNS.get(config.design, 0) * {None: 0, 1: 1, 2: -1}[config.seed]
+        drift = noise + {None: 0, 1: 7, 2: -3}[config.seed]  # a seed moves all of its trainings
         values = truth(config, self.sign)
         values = {metric: value + drift * NOISE.get(metric, 0) for metric, value in values.items()}
         values["rfid"] *= math.exp(0.02 * drift)
@@ -214,7 +213,7 @@ def test_table_of_replicated_results(replicated):
         assert row["source"] == "computed"
     caption = content["caption"]
     assert "scale ‘smoke’, reading ‘paper’, set val, n = 48 images a training" in caption
-    assert re.search(r"PSNR 0\.01\d dB \(2\), rFID 0\.\d+ % \(2\)", caption)  # degrees of freedom
+    assert re.search(r"PSNR 0\.00\d+ dB \(2\), rFID 0\.\d+ % \(2\)", caption)  # degrees of freedom
     assert "InceptionV3 2048 (75 px), random weights (seed 0)" in caption
     assert "rFID numbers are not comparable with the paper's" in caption
     for cells in texts:

@@ -1,4 +1,4 @@
-"""What claims are tested with: means over seeds on the validation set, the selections, the matching bench."""
+"""What claims are tested with: trainings measured on the validation set, the selections, the matching bench."""
 
 from functools import cached_property
 
@@ -7,7 +7,7 @@ from pqgan.records import Measurement, Record
 from pqgan.settings.tokenizer import Configuration
 
 from ..results import Results
-from .contrasts import Noise, comparable, pooled_noise, printed
+from .contrasts import Fit, comparable, printed
 
 ON = "val"
 
@@ -22,39 +22,42 @@ class Evidence:
     def __init__(self, plan: Plan, results: Results):
         section = plan.settings.scale.tokenizer
         self.designs: dict[str, Configuration] = section.designs
-        self.trainings: dict[str, list[str]] = {name: [] for name in self.designs}
+        self.trainings: dict[str, dict[int, str]] = {name: {} for name in self.designs}
         for name, config in section.configs.items():
-            self.trainings[config.design].append(name)
+            seed = plan.settings.scale.seed if config.seed is None else config.seed
+            self.trainings[config.design][seed] = name
         self.best = plan.settings.reading.best
         self._factors = plan.settings.scale.selection.factors
         self._results = results
-        self._found: dict[str, dict[str, list[Measurement]]] = {}
+        self._found: dict[str, dict[str, dict[int, Measurement]]] = {}
+        self._fits: dict[str, Fit] = {}
 
-    def measurements(self, metric: str) -> dict[str, list[Measurement]]:
-        """Of each configuration that has the metric on the validation set, one a training."""
+    def measurements(self, metric: str) -> dict[str, dict[int, Measurement]]:
+        """Of each configuration that has the metric on the validation set, one a seed."""
         if metric not in self._found:
             self._found[metric] = {}
             for design, names in self.trainings.items():
-                found = [self._results.record("evaluate", name).get(metric, on=ON) for name in names]
-                if kept := [item for item in found if item is not None]:
+                found = {
+                    seed: self._results.record("evaluate", name).get(metric, on=ON) for seed, name in names.items()
+                }
+                if kept := {seed: item for seed, item in found.items() if item is not None}:
                     self._found[metric][design] = kept
         return self._found[metric]
 
-    def samples(self, metric: str) -> dict[str, list[float]]:
-        """Values as they are compared: larger is better, ratios as logarithms."""
-        return {
-            name: [comparable(metric, item.value) for item in items]
-            for name, items in self.measurements(metric).items()
-        }
-
-    def noise(self, metric: str) -> Noise | None:
-        """Pooled over every configuration that was trained with two seeds or more."""
-        return pooled_noise(self.samples(metric).values())
+    def fit(self, metric: str) -> Fit:
+        """Of the values as they are compared: larger is better, ratios as logarithms."""
+        if metric not in self._fits:
+            self._fits[metric] = Fit(
+                {
+                    name: {seed: comparable(metric, item.value) for seed, item in items.items()}
+                    for name, items in self.measurements(metric).items()
+                }
+            )
+        return self._fits[metric]
 
     def mean(self, metric: str, name: str) -> float:
         """As it is printed."""
-        values = self.samples(metric)[name]
-        return printed(metric, sum(values) / len(values))
+        return printed(metric, self.fit(metric).means[name])
 
     def seeds(self, name: str) -> int:
         return len(self.trainings[name])
@@ -75,4 +78,4 @@ class Evidence:
     @property
     def behind(self) -> list[Measurement]:
         """All measurements of the configurations that were asked for so far."""
-        return [item for found in self._found.values() for items in found.values() for item in items]
+        return [item for found in self._found.values() for items in found.values() for item in items.values()]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pqgan.errors import DataError
 
 from .. import formats, wording
-from .contrasts import OPEN, RATIO_SCALE, ROUNDING, Coefficients, Estimate, estimate
+from .contrasts import OPEN, RATIO_SCALE, ROUNDING, Coefficients, Estimate
 from .evidence import ON, Evidence
 
 UNITS = {"psnr": "dB"}
-NO_NOISE = "no second seed"
+NO_NOISE = "too few second seeds"
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,27 @@ class Finding:
 def tested(
     evidence: Evidence, metric: str, compared: str, coefficients: Coefficients, shown: Mapping[str, str]
 ) -> Finding:
-    """A contrast of means over seeds.
+    """A contrast of configurations.
 
     Args:
         coefficients: configuration -> factor, positive where more is in favour of the claim.
-        shown: label -> configuration, whose mean stands behind it.
+        shown: label -> configuration, whose value stands behind it.
 
     Raises:
         DataError: a configuration was evaluated without the metric.
     """
-    samples = evidence.samples(metric)
+    measured, fit = evidence.measurements(metric), evidence.fit(metric)
     for name in (*coefficients, *shown.values()):
-        if name not in samples:
+        if name not in measured:
             raise DataError(
                 f"evaluate/{name}: no headline {metric!r} on {ON}; expected one; delete the folder and evaluate again"
             )
-    broken = [name for name in coefficients if not all(map(math.isfinite, samples[name]))]
-    noise = evidence.noise(metric)
-    # the sum with what is no number would be none either
-    result = Estimate(math.nan, None) if broken else estimate(coefficients, samples, noise)
-    counts = sorted({len(samples[name]) for name in coefficients})
+    broken = [name for name in coefficients if not math.isfinite(fit.means[name])]
+    result = fit.estimate(coefficients)
+    counts = sorted({len(measured[name]) for name in coefficients})
+    missing = "" if fit.freedom else NO_NOISE
+    if broken:
+        missing = f"{wording.listed(broken)} has no finite {wording.NAMES[metric]}"
     return Finding(
         compared,
         title(metric),
@@ -60,7 +61,7 @@ def tested(
         effect(metric, result.value),
         " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))),
         result.verdict,
-        f"{wording.listed(broken)} has no finite {wording.NAMES[metric]}" if broken else "" if noise else NO_NOISE,
+        missing,
     )
 
 

@@ -1,5 +1,7 @@
 """Claims about how the sweep's metrics move with d, S and K."""
 
+import math
+
 from pqgan.settings import PQConfig
 
 from .contrasts import Coefficients, combined, slope
@@ -101,8 +103,8 @@ def entropy(evidence: Evidence) -> list[Finding]:
     if by_S is None:
         return found
     rise, drift = (_step(line.points, min(line.points), max(line.points)) for line in (by_S, by_K))
-    samples = evidence.samples("H_n")
-    moved = sum(c * sum(samples[name]) / len(samples[name]) for name, c in drift.items())
+    means = evidence.fit("H_n").means
+    moved = sum(c * means.get(name, math.nan) for name, c in drift.items())
     shown = {f"S={S}": name for S, name in by_S.points.items() if name in rise}
     shown |= {f"K={K}": name for K, name in by_K.points.items() if name in drift}
     compared = (

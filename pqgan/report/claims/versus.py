@@ -40,10 +40,10 @@ def _is_vq(config) -> bool:
 
 def _finite_mean(evidence: Evidence, metric: str) -> Callable[[str], float]:
     """Order in which what is not finite comes last."""
-    samples = evidence.samples(metric)
+    means = evidence.fit(metric).means
 
     def mean(name: str) -> float:
-        value = sum(samples.get(name, [math.nan])) / len(samples.get(name, [math.nan]))
+        value = means.get(name, math.nan)
         return value if math.isfinite(value) else -math.inf
 
     return mean

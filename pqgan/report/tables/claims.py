@@ -58,9 +58,9 @@ def _caption(settings: Settings, evidence: Evidence, tested: list[Claim]) -> str
         summary(tested),
         f"Measured: this run, {wording.run_of(settings)}, set {settings.scale.evaluation.data}, "
         f"n = {wording.counts(behind)} images a training{repeats}.",
-        "In favour: a contrast of means over seeds, positive where it speaks for the claim, with its 95 % interval, "
-        "plus or minus t s √(Σ c²/n), with its coefficients c and n seeds each, s the standard deviation between "
-        "seeds, pooled over all configurations that have more than one, and t by its degrees of freedom.",
+        "Means and differences are of the model value = configuration + seed + noise, fitted to all trainings by least "
+        "squares; means are at the seed that most have. In favour: a contrast, positive where it speaks for the claim, "
+        "with its 95 % interval by Student's t.",
         _noise(evidence),
         "rFID is compared by its logarithm: its means are geometric, and ×1.1 is a difference of ten percent.",
         wording.networks(behind),
@@ -69,16 +69,16 @@ def _caption(settings: Settings, evidence: Evidence, tested: list[Claim]) -> str
 
 
 def _noise(evidence: Evidence) -> str:
-    found = {metric: evidence.noise(metric) for metric in evidence.metrics}
+    found = {metric: evidence.fit(metric) for metric in evidence.metrics}
     said = [
-        f"{METRIC_NAMES[metric]} {_spread(metric, noise.deviation)} ({noise.freedom})"
-        for metric, noise in found.items()
-        if noise
+        f"{METRIC_NAMES[metric]} {_spread(metric, fit.deviation)} ({fit.freedom})"
+        for metric, fit in found.items()
+        if fit.freedom
     ]
     return (
-        f"s, with its degrees of freedom: {', '.join(said)}."
+        f"Noise of one training, s, with its degrees of freedom: {', '.join(said)}."
         if said
-        else "There is no interval: no configuration is trained with a second seed."
+        else "There is no interval: too few configurations are trained with a second seed."
     )
 
 
