@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log2
 
 from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ class Scale:
         points = list(points)
         self.columns = columns
         # many markers have to share the room of a few
-        self.areas = (18.0, 90.0) if len(points) <= 100 else (10.0, 45.0)
+        self.areas = (18.0, 90.0) if len(points) <= 40 else (10.0, 45.0)
         self.subspaces = sorted({point.S for point in points})
         self.sizes = sorted({getattr(point, sized_by) for point in points})
         self.shapes = [name for name in SHAPES if any(point.shape == name for point in points)]
@@ -90,9 +91,11 @@ class Scale:
 
     def _place(self, point: Point, points: Sequence[Point], x: str) -> float:
         """The number itself, or beside it where other points share it: in order of S, then of what the area shows."""
-        number = getattr(point, x)
+        number, numbers = getattr(point, x), sorted({getattr(other, x) for other in points})
         order = sorted({self._order(other) for other in points if getattr(other, x) == number})
-        octaves = min(0.035 * _octaves([getattr(other, x) for other in points]), 0.6 / max(1, len(order) - 1))
+        # columns of neighbouring numbers must not touch, and may each reach two fifths of the way
+        gap = min((log2(right / left) for left, right in pairwise(numbers)), default=1.0)
+        octaves = min(0.035 * _octaves(numbers), 0.8 * gap / max(1, len(order) - 1))
         return number * 2 ** (octaves * (order.index(self._order(point)) - (len(order) - 1) / 2))
 
     def _order(self, point: Point) -> tuple[int, int]:
