@@ -12,6 +12,7 @@ from pqgan.report import collect, contents, render
 from pqgan.settings import load
 from pqgan.storage.manifest import damages
 
+KEPT = Path(__file__).parents[2] / "reports" / "mini"
 ITEMS = ["table_claims", "table1", "table3", "figure3"]
 
 
@@ -78,3 +79,16 @@ def test_items_with_images_are_refused(synthetic, tmp_path):
     with pytest.raises(SettingsError, match="figure7; allowed: items made of numbers alone: table_claims"):
         collect.run(synthetic.settings, synthetic.plan, ["table1", "figure7"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_kept_report_is_what_its_records_say(params_path, tmp_path):
+    """Verdicts and numbers in reports/mini come from the records beside them, by the present rules."""
+    assert damages(KEPT) == []
+    items = sorted(path.stem for path in KEPT.glob("table*.json"))
+    assert {"table_claims", "table1", "table2", "table3"} <= set(items)
+    settings = load(params_path, json.loads((KEPT / "table_claims.json").read_text())["scale"])
+    for item in items:
+        again = render.run(settings, Plan(settings), item, tmp_path / f"{item}.tex", KEPT / "results")
+        assert again == json.loads((KEPT / f"{item}.json").read_text()), (
+            f"collect it again: pqgan collect ... --scale {settings.name} --results reports/mini/results"
+        )
