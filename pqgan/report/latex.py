@@ -1,9 +1,13 @@
 """A table as LaTeX that needs booktabs and nothing else."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import ceil
 
-from .tables.table import Cell, Column, Table
+from .tables.table import Cell, Column, Group, Row, Table
+
+LINES = 56
+"""Of 8 points, that rows of sentences may have on a page beside caption and notes."""
 
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -55,23 +59,37 @@ def escape(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A table environment with caption, tabular and notes."""
-    spec = _columns(table)
+    """A table environment with caption, tabular and notes; several of them where the rows fill more than a page."""
+    lines = ["% Made by pqgan render; needs \\usepackage{booktabs}."]
+    pages = _pages(table)
+    for number, groups in enumerate(pages):
+        caption = f"{table.title}. {table.caption}" if not number else f"{table.title}, continued."
+        lines += [
+            r"\begin{table*}",
+            *([r"\addtocounter{table}{-1}"] if number else []),
+            r"\centering",
+            rf"\caption{{{escape(caption)}}}",
+            *([] if number else [rf"\label{{tab:{table.item.replace('_', '-')}}}"]),
+            r"\smallskip",
+            _size(table),
+            *_tabular(table, groups),
+        ]
+        if table.notes and groups is pages[-1]:
+            notes = r" \\ ".join(escape(note) for note in table.notes)
+            lines += ["", r"\smallskip", rf"\parbox{{\linewidth}}{{\scriptsize {notes}}}"]
+        lines.append(r"\end{table*}")
+    return "\n".join(lines) + "\n"
+
+
+def _tabular(table: Table, groups: Sequence[Group]) -> list[str]:
     lines = [
-        "% Made by pqgan render; needs \\usepackage{booktabs}.",
-        r"\begin{table*}",
-        r"\centering",
-        rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
-        rf"\label{{tab:{table.item.replace('_', '-')}}}",
-        r"\smallskip",
-        _size(table),
         r"\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{{spec}}}",
+        rf"\begin{{tabular}}{{{_columns(table)}}}",
         r"\toprule",
         _line(escape(column.header) for column in table.columns),
         r"\midrule",
     ]
-    for number, group in enumerate(table.groups):
+    for number, group in enumerate(groups):
         if number:
             lines.append(r"\midrule")
         if group.title:
@@ -81,12 +99,26 @@ def latex(table: Table) -> str:
             lines.append(rf"\multicolumn{{{len(table.columns)}}}{{l}}{{{title}}} \\")
         for row in group.rows:
             lines.append(_line(_cell(row.cells[column.key], column) for column in table.columns))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if table.notes:
-        notes = r" \\ ".join(escape(note) for note in table.notes)
-        lines += ["", r"\smallskip", rf"\parbox{{\linewidth}}{{\scriptsize {notes}}}"]
-    lines.append(r"\end{table*}")
-    return "\n".join(lines) + "\n"
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _pages(table: Table) -> list[list[Group]]:
+    """Groups that fit a page together; a float is not broken by LaTeX, and sentences make rows high."""
+    pages, used = [[]], 0.0
+    for group in table.groups:
+        height = 2 + sum(1 + _broken(table, row) for row in group.rows) if any(c.wide for c in table.columns) else 0
+        if pages[-1] and used + height > LINES:
+            pages.append([])
+            used = 0
+        pages[-1].append(group)
+        used += height
+    return pages
+
+
+def _broken(table: Table, row: Row) -> int:
+    """Lines that a row is broken into; a character of the size for sentences is about 3.6 of the page's 500 points."""
+    texts = ((row.cells[column.key].text, column.wide * 500 / 3.6) for column in table.columns if column.wide)
+    return max(ceil(len(text) / width) for text, width in texts)
 
 
 def _columns(table: Table) -> str:

@@ -10,7 +10,10 @@ import pytest
 from pqgan.errors import DataError
 from pqgan.records import FeatureNetwork, Measurement, read_record, write_record
 from pqgan.report import contents, render
+from pqgan.report.latex import latex
 from pqgan.report.tables.paper import paper_rows
+from pqgan.report.tables.table import Column, Group, Table
+from pqgan.report.tables.table import row as new_row
 
 INCEPTION = "InceptionV3 2048 (75 px), random weights (seed 0)"
 TABLES = [item for item in contents.ITEMS if item.startswith("table")]
@@ -189,8 +192,8 @@ def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
     tex = (reports / f"{item}.tex").read_text()
     spec = re.search(r"\\begin\{tabular\}\{((?:[lr]|p\{[\d.]+\\textwidth\})+)\}", tex)[1]
     columns = re.sub(r"\{.*?\}", "", spec)
-    body = tex.partition(r"\toprule")[2].partition(r"\bottomrule")[0]
-    lines = [line for line in body.strip().splitlines() if line != r"\midrule"]
+    bodies = [part.partition(r"\bottomrule")[0] for part in tex.split(r"\toprule")[1:]]
+    lines = [line for body in bodies for line in body.strip().splitlines() if line != r"\midrule"]
     assert lines
     for line in lines:
         assert line.endswith(r" \\")
@@ -198,7 +201,8 @@ def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
         cells = int(spans[1]) if spans else len(re.findall(r"(?<!\\)&", line)) + 1
         assert cells == len(columns), line
     assert len(re.findall(r"(?<!\\)\{", tex)) == len(re.findall(r"(?<!\\)\}", tex))
-    assert re.findall(r"\\begin\{(\S+?)\}", tex) == re.findall(r"\\end\{(\S+?)\}", tex)[::-1]
+    for part in tex.split(r"\end{table*}")[:-1]:
+        assert re.findall(r"\\begin\{(\S+?)\}", part) == ["table*", "tabular"]
     assert not re.search(r"(?<!\\)[_#]", re.sub(r"^%.*$", "", tex, flags=re.MULTILINE))
     assert len(re.findall(r"(?<!\\)\$", tex)) % 2 == 0
 
@@ -215,6 +219,22 @@ def test_latex_compiles(reports, tmp_path):
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"], cwd=tmp_path, capture_output=True
     )
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-2000:]
+
+
+def test_a_table_of_sentences_goes_on_on_a_second_page():
+    columns = [Column("claim", "Claim", numeric=False, wide=0.5), Column("n", "n")]
+    groups = [
+        Group(f"Group {number}", [new_row("computed", claim="word " * 60, n=number) for _ in range(4)], "holds")
+        for number in range(6)
+    ]
+    tex = latex(Table("table_claims", "Claims", "All of them.", columns, groups, ["A note."]))
+    parts = tex.split(r"\end{table*}")[:-1]
+    assert len(parts) == 3
+    assert [re.findall(r"Group (\d)", part) for part in parts] == [["0", "1"], ["2", "3"], ["4", "5"]]
+    assert [r"\label{tab:table-claims}" in part for part in parts] == [True, False, False]
+    assert ["A note." in part for part in parts] == [False, False, True]
+    assert "Claims, continued." in parts[1]
+    assert r"\addtocounter{table}{-1}" in parts[2]
 
 
 def test_tables_are_the_same_bytes_twice(synthetic, reports, tmp_path):
