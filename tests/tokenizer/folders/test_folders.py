@@ -18,7 +18,7 @@ from pqgan.tokenizer.load import load_tokenizer
 
 
 def expected_codes_and_pixels(models: Path, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """What the model makes of an image by itself, through its own methods."""
+    """What the model makes of an image by itself, through its own methods: codes, and 8-bit levels before rounding."""
     tokenizer = load_tokenizer(models / kind)
     pixels = np.asarray(pictures.read_rgb(path))
     height, width, _ = pixels.shape
@@ -33,8 +33,8 @@ def expected_codes_and_pixels(models: Path, kind: str, path: Path) -> tuple[np.n
             codes = indices.view(1, 1, *z_q.shape[2:])
             z_q = tokenizer.model.quantize.embedding(codes[:, 0]).permute(0, 3, 1, 2)
             image = tokenizer.model.decode(z_q, force_not_quantize=True).sample
-    rounded = ((image[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0)[:height, :width]
-    return codes[0].numpy(), rounded.numpy()
+    levels = ((image[0] + 1) * 127.5).clamp(0, 255).permute(1, 2, 0)[:height, :width]
+    return codes[0].numpy(), levels.numpy()
 
 
 @pytest.mark.parametrize("kind", ["pq", "vqgan"])
@@ -50,7 +50,8 @@ def test_a_round_trip_is_what_the_model_makes_of_each_image(kind, command, model
             again = Image.open(Path("back", entry.name).with_suffix(".png"))
             assert again.mode == "RGB"
             assert again.size == (entry.width, entry.height)
-            assert np.array_equal(np.asarray(again), pixels), entry
+            # the last bits of a convolution depend on how its memory lies, and decide which way a half is rounded
+            assert np.abs(np.asarray(again) - pixels).max() <= 0.5 + 1e-3, entry
         sizes = {entry.name: (entry.width, entry.height) for entry in file.entries}
     assert sizes["1.png"] == (17, 9)
     assert sizes["deep ü/turned.jpg"] == (12, 20)
