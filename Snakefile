@@ -17,6 +17,11 @@ include: "workflow/rules/common.smk"
 container: "pqgan.sif"
 
 
+onstart:
+    # an empty folder says that no published model is measured: DVC asks for one folder a chapter
+    Path(f"results/{SCALE}/published").mkdir(parents=True, exist_ok=True)
+
+
 localrules:
     all,
 

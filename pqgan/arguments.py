@@ -2,13 +2,21 @@
 
 import argparse
 from functools import partial
-from math import inf, nan
 from pathlib import Path
 
-from pqgan.settings.evaluation import SearchCase
+from pqgan import argument_types as types
+from pqgan import machine
 
 NETS = ("alex", "vgg", "squeeze")
 LEAVABLE = ("lpips", "rfid", "cmmd")
+SIDE = types.positive(2**16, "no image has a longer side")
+BATCH = types.positive(2**16, "all are in memory at once")
+IMAGES = types.positive(10**5, "all are in memory at once")
+POSITIONS = types.positive(2**24, "all are in memory at once")
+STEPS = types.positive(10**5, "each is an update of its own")
+REPEATS = types.positive(10**4, "each takes its time")
+PICTURES = partial(types.count, most=10**5, why="each is a file of its own")
+DEVICES = types.positive(machine.MOST, "no machine has more")
 Verbs = argparse._SubParsersAction
 
 
@@ -16,32 +24,32 @@ def add_bench_train(benches: Verbs, common: argparse.ArgumentParser) -> argparse
     what = "measure tokenizer training beside a plain reference step"
     sub = benches.add_parser("train", parents=[common], help=what, description=what)
     sub.add_argument("names", nargs="*", metavar="NAME", help="configurations (default: the first of every F)")
-    sub.add_argument("--steps", type=_positive, default=20, metavar="N", help="steps that are timed (default: 20)")
+    sub.add_argument("--steps", type=STEPS, default=20, metavar="N", help="steps that are timed (default: 20)")
     sub.add_argument("--data", type=Path, metavar="FOLDER", help="prepared training set (default: random images)")
     sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for all figures")
     yes_or_no = argparse.BooleanOptionalAction
     sub.add_argument("--reference", action=yes_or_no, default=True, help="whether the plain step runs too")
     sub.add_argument("--compile", action=yes_or_no, help="instead of hardware.compile")
     sub.add_argument("--channels-last", action=yes_or_no, help="instead of hardware.channels_last")
-    sub.add_argument("--cpus", type=_positive, metavar="N", help="instead of hardware.cpus")
-    sub.add_argument("--workers", type=_count, metavar="N", help="instead of hardware.workers")
+    sub.add_argument("--cpus", type=types.beside_each_other(), metavar="N", help="instead of hardware.cpus")
+    sub.add_argument("--workers", type=types.beside_each_other(0), metavar="N", help="instead of hardware.workers")
     sub.add_argument("--precision", choices=("32-true", "bf16-mixed"), help="instead of the reading's")
     return sub
 
 
 def add_bench_matching(benches: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    what = "measure what the quantiser adds to a reconstruction, and its search beside other libraries (Figure 5)"
+    what = "measure what the quantiser adds to a reconstruction (Figure 5), and its search beside other libraries"
     sub = benches.add_parser("matching", parents=[common], help=what, description=what)
     sub.add_argument("name", nargs="?", default="matching", help="matching, which is the default")
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result (default: results/SCALE/...)")
-    sub.add_argument("--threads", type=_positive, metavar="N", help="instead of hardware.cpus")
+    sub.add_argument("--threads", type=types.beside_each_other(), metavar="N", help="instead of hardware.cpus")
     sub.add_argument(
-        "--case", dest="cases", action="append", type=_case, metavar="d,S,K", help="search (default: the scale's)"
+        "--case", dest="cases", action="append", type=types.case, metavar="d,S,K", help="search (default: the scale's)"
     )
-    sub.add_argument("--positions", type=_positive, metavar="N", help="of a search (default: the scale's)")
+    sub.add_argument("--positions", type=POSITIONS, metavar="N", help="of a search (default: the scale's)")
     yes_or_no = argparse.BooleanOptionalAction
     sub.add_argument("--reconstructions", action=yes_or_no, default=True, help="whether whole networks are timed too")
-    sub.add_argument("--figure", action=yes_or_no, default=True, help="whether Figure 5 is drawn beside the numbers")
+    sub.add_argument("--figure", action=yes_or_no, default=True, help="whether figures are drawn beside the numbers")
     return sub
 
 
@@ -57,8 +65,8 @@ def add_bench_evaluation(benches: Verbs, common: argparse.ArgumentParser) -> arg
     what = "measure what an evaluation costs beside the networks that it cannot do without"
     sub = benches.add_parser("evaluation", parents=[common], help=what, description=what)
     sub.add_argument("name", nargs="?", metavar="NAME", help="configuration (default: the sweep's first)")
-    sub.add_argument("--images", type=_positive, metavar="N", help="random images (default: two batches)")
-    sub.add_argument("--repeats", type=_positive, default=5, metavar="N", help="of each way (default: 5)")
+    sub.add_argument("--images", type=IMAGES, metavar="N", help="random images (default: two batches)")
+    sub.add_argument("--repeats", type=REPEATS, default=5, metavar="N", help="of each way (default: 5)")
     sub.add_argument("--out", type=Path, metavar="FILE", help="a .json file for the figures")
     return sub
 
@@ -72,11 +80,11 @@ def add_codes(verbs: Verbs) -> tuple[argparse.ArgumentParser, ...]:
         sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
     encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
     encode.add_argument("--out", type=Path, required=True, metavar="FILE", help="code file to write (.pqc)")
-    encode.add_argument("--size", type=_positive, metavar="N", help="cut squares of N px (default: images as they are)")
+    encode.add_argument("--size", type=SIDE, metavar="N", help="cut squares of N px (default: images as they are)")
     decode.add_argument("--codes", type=Path, required=True, metavar="FILE", help="code file (.pqc)")
     decode.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, of PNG files")
     for sub in (encode, decode):
-        sub.add_argument("--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them)")
+        sub.add_argument("--batch", type=BATCH, metavar="N", help="images at a time (default: a megapixel of them)")
         _add_device(sub)
     return encode, decode
 
@@ -126,18 +134,19 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
     subject.add_argument(
         "--model",
         metavar="MODEL",
-        help="a trained or diffusers folder, a published name, a hub id[:subfolder][@revision], or a checkpoint file",
+        help="a trained or diffusers folder, a published name, a codec (jpeg@1.75), a hub id[:subfolder][@revision], "
+        "or a checkpoint file",
     )
     subject.add_argument("--generated", type=Path, metavar="FOLDER", help="generated images, instead of a model")
     sub.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
     sub.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="of the result (default: evaluations/MODEL-on-IMAGES); replaces one"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="of the result (default: evaluations/MODEL-on-IMAGES-DIGEST, a digest of both); replaces one",
     )
     sub.add_argument(
-        "--size",
-        type=_positive,
-        metavar="N",
-        help="side that images are brought to (default: 256; the generated ones')",
+        "--size", type=SIDE, metavar="N", help="side that images are brought to (default: 256; the generated ones')"
     )
     sub.add_argument(
         "--geometry",
@@ -145,9 +154,11 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
         default="crop",
         help="shortest side to --size and a square from the centre, or both sides (default: crop)",
     )
-    sub.add_argument("--limit", type=_positive, metavar="N", help="at most so many images, spread over the folder")
     sub.add_argument(
-        "--batch", type=_positive, metavar="N", help="images at a time (default: a megapixel of them, 32 at most)"
+        "--limit", type=types.positive(), metavar="N", help="at most so many images, spread over the folder"
+    )
+    sub.add_argument(
+        "--batch", type=BATCH, metavar="N", help="images at a time (default: a megapixel of them, 32 at most)"
     )
     sub.add_argument(
         "--features",
@@ -156,11 +167,11 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
         help="the published feature networks, or small random ones, whose numbers compare with no others",
     )
     sub.add_argument(
-        "--lpips", type=partial(_several, NETS), metavar="NETS", help=f"of {','.join(NETS)} (default: alex,vgg)"
+        "--lpips", type=partial(types.several, NETS), metavar="NETS", help=f"of {','.join(NETS)} (default: alex,vgg)"
     )
     sub.add_argument(
         "--without",
-        type=partial(_several, LEAVABLE),
+        type=partial(types.several, LEAVABLE),
         metavar="METRICS",
         help=f"of {','.join(LEAVABLE)}: not measured, their networks not needed",
     )
@@ -170,7 +181,7 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
         default="paper",
         help="whose way to compute a metric is the headline; the others follow below (default: paper)",
     )
-    sub.add_argument("--pictures", type=_count, metavar="N", help="reconstructions to keep (default: 8)")
+    sub.add_argument("--pictures", type=PICTURES, metavar="N", help="reconstructions to keep (default: 8)")
     sub.add_argument(
         "--reference",
         type=Path,
@@ -178,10 +189,13 @@ def add_evaluate(verbs: Verbs) -> argparse.ArgumentParser:
         help="features of the originals: read from it, or kept there for the next model",
     )
     _add_device(sub)
+    sub.add_argument("--devices", type=DEVICES, default=1, metavar="N", help="GPUs, or processes on a CPU (default: 1)")
     sub.add_argument(
-        "--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: 1)"
+        "--workers",
+        type=types.beside_each_other(0),
+        metavar="N",
+        help="loader processes a device (default: by the device)",
     )
-    sub.add_argument("--workers", type=_count, metavar="N", help="loader processes a device (default: by the device)")
     return sub
 
 
@@ -195,81 +209,26 @@ def add_verify(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.Argume
 def add_cost(verbs: Verbs, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     what = "estimate the GPU hours, bytes and money of a scale before anything runs"
     sub = verbs.add_parser("cost", parents=[common], help=what, description=f"{what}: docs/cost.md")
-    sub.add_argument("--price", type=_positive_number, metavar="X", help="of a GPU hour; no money is shown without it")
-    sub.add_argument("--utilisation", type=_percent, metavar="PERCENT", help="of a GPU's peak (default: 40)")
+    sub.add_argument("--price", type=types.number, metavar="X", help="of a GPU hour; no money is shown without it")
+    sub.add_argument("--utilisation", type=types.percent, metavar="PERCENT", help="of a GPU's peak (default: 40)")
     told = {"action": "append", "default": []}
     sub.add_argument(
-        "--gpu", dest="gpus", type=_gpu, metavar="CHAPTER=NAME", help="instead of Table 4's, say tokenizer=H100", **told
+        "--gpu",
+        dest="gpus",
+        type=types.gpu,
+        metavar="CHAPTER=NAME",
+        help="instead of the paper's (appendix A), say tokenizer=H100",
+        **told,
     )
     sub.add_argument(
-        "--peak", dest="peaks", type=_peak, metavar="NAME:KIND=X", help="TFLOP/s of a GPU, say L40S:bf16=362", **told
+        "--peak",
+        dest="peaks",
+        type=types.peak,
+        metavar="NAME:KIND=X",
+        help="TFLOP/s of a GPU, say L40S:bf16=362",
+        **told,
     )
-    sub.add_argument("--images", type=_images, metavar="SET=N", help="images of a prepared set", **told)
+    sub.add_argument("--images", type=types.images, metavar="SET=N", help="images of a prepared set", **told)
     sub.add_argument("--count", action="store_true", help="count operations anew (minutes, no GPU), before all else")
     sub.add_argument("--operations", type=Path, metavar="FILE", help="counted operations (default: the package's)")
     return sub
-
-
-def _number(text: str, most: float = inf) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = nan
-    if not 0 < value <= most or value == inf:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}; expected a number above 0{f', at most {most:g}' * (most < inf)}"
-        )
-    return value
-
-
-_positive_number = _number
-_percent = partial(_number, most=100)
-
-
-def _gpu(text: str) -> tuple[str, str]:
-    chapter, _, name = text.partition("=")
-    allowed = ("tokenizer", "evaluate", "finetune", "evaluate_finetuned", "adapt", "ldm", "generation")
-    if chapter not in allowed or not name:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}; expected CHAPTER=NAME, the chapter one of {', '.join(allowed)}"
-        )
-    return chapter, name
-
-
-def _peak(text: str) -> tuple[tuple[str, str], float]:
-    gpu, _, peak = text.partition("=")
-    name, _, kind = gpu.partition(":")
-    if not name or kind not in ("TF32", "bf16"):
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected NAME:KIND=TFLOPS, the kind TF32 or bf16")
-    return (name, kind), _number(peak)
-
-
-def _images(text: str) -> tuple[str, int]:
-    prepared, _, number = text.partition("=")
-    return prepared, _count(number, least=1)
-
-
-def _several(allowed: tuple[str, ...], text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.split(",")))
-    if unknown := [name for name in names if name not in allowed]:
-        raise argparse.ArgumentTypeError(f"got {unknown[0]!r}; expected one or several of {','.join(allowed)}")
-    return names
-
-
-def _count(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least}")
-    return int(text)
-
-
-_positive = partial(_count, least=1)
-
-
-def _case(text: str) -> SearchCase:
-    try:
-        d, S, K = map(int, text.split(","))
-        return SearchCase(d=d, S=S, K=K)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}; expected d,S,K where S divides d and K is at least 2, for example 128,64,512"
-        ) from None

@@ -8,35 +8,43 @@ from pathlib import Path
 
 from pqgan.evaluate import matching as evaluation
 from pqgan.evaluate import speed
+from pqgan.evaluate.matching_table import table
 from pqgan.job import Job
 from pqgan.plan import Plan
-from pqgan.records import Record, read_record, write_record
-from pqgan.report.figures.matching import draw
+from pqgan.records import Record, write_record
+from pqgan.report.figures import matching as reconstructions
+from pqgan.report.figures import peers
 from pqgan.report.figures.style import files, style
 from pqgan.report.latex import latex
 from pqgan.report.tables.speed import lay_out
 from pqgan.settings import Settings
 from pqgan.settings.evaluation import SearchCase
 from pqgan.storage.atomic import write_bytes, write_text
-from pqgan.storage.manifest import new_result, write_sums
+from pqgan.storage.outputs import check_folder, new_result
 
 
 def matching(settings: Settings, job: Job, *, out: Path, figure: bool = True) -> None:
-    """Measure what matching costs, print the table, and draw Figure 5 beside the numbers.
+    """Measure what matching costs, print the table, and draw its figures beside the numbers.
 
     Args:
         job: of chapter matching.
-        out: metrics.json, table.txt, figure5.pdf and figure5.png.
-        figure: whether it is drawn.
+        out: metrics.json, table.txt; figure5 of reconstructions and figure_peers of searches as .pdf and .png.
+        figure: whether the two are drawn; one of which nothing was measured never is.
     """
-    evaluation.run(settings, job, out=out)
-    print((out / "table.txt").read_text())
-    if figure:
-        with style():
-            picture = draw(settings, read_record(out))
-        for kind, content in files(picture).items():
-            write_bytes(out / f"figure5.{kind}", content)
-        write_sums(out)
+    bench = settings.scale.matching
+    record = evaluation.measure(settings, job)
+    with new_result(out, job.chapter) as folder:
+        write_record(folder, record)
+        write_text(folder / "table.txt", table(record) + "\n")
+        drawn = {"figure5": (reconstructions.draw, bench.configs), "figure_peers": (peers.draw, bench.search.cases)}
+        for name, (draw, measured) in drawn.items() if figure else ():
+            if not measured:
+                continue
+            with style():
+                picture = draw(settings, record)
+            for kind, content in files(picture).items():
+                write_bytes(folder / f"{name}.{kind}", content)
+    print(table(record))
     print("\n".join(str(path) for path in sorted(out.iterdir())))
 
 
@@ -53,7 +61,8 @@ def generators(settings: Settings, names: Sequence[str], *, out: Path) -> None:
     plan = Plan(settings)
     jobs = {name: plan.job("speed", name) for name in names or plan.chapter("speed")}
     records = []
-    with new_result(out) as folder:
+    check_folder(out, "generators")
+    with new_result(out, "generators") as folder:
         for name, job in jobs.items():
             # a process each, because the most memory that one ever held is what a CPU can say
             with ProcessPoolExecutor(1, get_context("spawn")) as alone:
@@ -61,9 +70,9 @@ def generators(settings: Settings, names: Sequence[str], *, out: Path) -> None:
             (folder / name).mkdir()
             write_record(folder / name, records[-1])
             print(f"{name}: {line(records[-1])}", flush=True)
-        table = lay_out(settings, records)
-        write_text(folder / "table3.tex", latex(table))
-        write_text(folder / "table3.json", json.dumps(table.content(), indent=1, ensure_ascii=False) + "\n")
+        laid_out = lay_out(settings, records)
+        write_text(folder / "table3.tex", latex(laid_out))
+        write_text(folder / "table3.json", json.dumps(laid_out.content(), indent=1, ensure_ascii=False) + "\n")
     print("\n".join(str(path) for path in sorted(out.rglob("*")) if path.is_file()))
 
 

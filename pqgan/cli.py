@@ -1,17 +1,18 @@
 """The command line: one verb a rule. Every rule's shell line can be pasted into a terminal.
 
 Exit codes: 0 done, 2 settings or command line, 3 data, 4 numerical, 5 resources, 75 a training stopped on request and
-saved, 143 any other command ended by SIGTERM, 1 anything unforeseen.
+saved, 143 any other command ended by SIGTERM (129 by SIGHUP), 141 nobody reads what it prints any longer, 1 anything
+unforeseen.
 """
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pqgan import making
+from pqgan.argument_types import Parser
 from pqgan.arguments import (
     add_bench_evaluation,
     add_bench_generators,
@@ -25,12 +26,13 @@ from pqgan.arguments import (
     add_render,
     add_verify,
 )
-from pqgan.errors import NO_ROOM, DataError, PqganError, ResourceError, SettingsError
-from pqgan.job import Job
+from pqgan.engine.stop import is_ignored
+from pqgan.errors import DataError, PqganError, ResourceError, one_line, told
 from pqgan.plan import Plan
 from pqgan.settings import load
-from pqgan.storage import shared
-from pqgan.verbs import VERBS
+from pqgan.storage.outputs import check_folder
+from pqgan.streams import is_unread, quiet_when_unread
+from pqgan.verbs import VERBS, function
 
 
 def _pair(text: str) -> tuple[str, Path]:
@@ -50,7 +52,7 @@ def _add_input(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("pqgan", description="Product-quantised tokenizers, from raw images to tables.")
+    parser = Parser("pqgan", description="Product-quantised tokenizers, from raw images to tables.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file (default: params.yaml)")
     common.add_argument("--scale", help="scale to run (default: the file's own)")
@@ -102,62 +104,23 @@ def _load(arguments: argparse.Namespace) -> Plan:
     return Plan(load(arguments.params, arguments.scale))
 
 
-def _function(reference: str) -> Callable[..., None]:
-    module, _, function = reference.partition(":")
-    return getattr(import_module(module), function)
-
-
 def _make(arguments: argparse.Namespace) -> None:
-    verb = VERBS[arguments.verb]
-    plan = _load(arguments)
-    job = plan.job(verb.chapter, arguments.name)
-    _check_address(arguments, job)
-    inputs = {}
-    for given in verb.inputs:
-        name = given.rstrip("?=")
-        value = getattr(arguments, name)
-        inputs[name] = dict(value) if given.endswith("=") else value
-        folders = inputs[name].values() if given.endswith("=") else [value]
-        for folder in folders:
-            if folder is not None and not folder.is_dir():
-                raise DataError(f"--{name}: {folder}: no such folder; expected the result of an earlier command")
-    for used in job.inputs.values():
-        # a result is safe from its workflow once another job is given it
-        if Path(used.run_path, "checkpoints").is_dir() and Path(used.path, "provenance.json").is_file():
-            _function("pqgan.engine.run_folder:settle")(Path(used.run_path))
-    if verb.trains:
-        inputs["run"] = arguments.run or Path(job.run_path)
-    place = shared.place(job.chapter, job.name, job.settings_digest) if verb.shared else None
-    if place and shared.take(place, arguments.out):
-        print(f"{job.name}: taken from {place}")
-        return
-    _function(verb.run)(plan.settings, job, **inputs, out=arguments.out)
-    if place:
-        shared.give(arguments.out, place)
-
-
-def _check_address(arguments: argparse.Namespace, job: Job) -> None:
-    planned = Path(job.path)
-    # a job queued before an edit of params.yaml would otherwise write new settings' results to the old address
-    if arguments.out.parent == planned.parent and arguments.out != planned:
-        raise SettingsError(
-            f"--out: got {arguments.out}, but with {arguments.params} as it is now {job.name!r} belongs in {planned}; "
-            "plan the run again"
-        )
+    making.make(VERBS[arguments.verb], _load(arguments), arguments)
 
 
 def _bench_matching(arguments: argparse.Namespace) -> None:
     given = {key: getattr(arguments, key) for key in ("threads", "positions", "cases", "reconstructions")}
-    plan = Plan(_function("pqgan.benches:changed")(load(arguments.params, arguments.scale), **given))
+    plan = Plan(function("pqgan.benches:changed")(load(arguments.params, arguments.scale), **given))
     job = plan.job("matching", arguments.name)
     arguments.out = arguments.out or Path(job.path)
-    _check_address(arguments, job)
-    _function("pqgan.benches:matching")(plan.settings, job, out=arguments.out, figure=arguments.figure)
+    making.check_address(arguments, job)
+    check_folder(arguments.out, job.chapter)
+    function("pqgan.benches:matching")(plan.settings, job, out=arguments.out, figure=arguments.figure)
 
 
 def _bench_train(arguments: argparse.Namespace) -> None:
     hardware = {key: getattr(arguments, key) for key in ("compile", "channels_last", "cpus", "workers")}
-    _function("pqgan.tokenizer.bench:run")(
+    function("pqgan.tokenizer.bench:run")(
         load(arguments.params, arguments.scale),
         arguments.names,
         steps=arguments.steps,
@@ -172,30 +135,30 @@ def _bench_train(arguments: argparse.Namespace) -> None:
 def _bench_evaluation(arguments: argparse.Namespace) -> None:
     given = {key: getattr(arguments, key) for key in ("images", "repeats", "out")}
     settings = load(arguments.params, arguments.scale)
-    _function("pqgan.evaluate.bench:run")(settings, arguments.name, **given)
+    function("pqgan.evaluate.bench:run")(settings, arguments.name, **given)
 
 
 def _bench_generators(arguments: argparse.Namespace) -> None:
     settings = load(arguments.params, arguments.scale)
-    _function("pqgan.benches:generators")(settings, arguments.names, out=arguments.out)
+    function("pqgan.benches:generators")(settings, arguments.names, out=arguments.out)
 
 
 def _codes(arguments: argparse.Namespace) -> None:
     given = _given(arguments)
     _check_folders(given, model="a trained tokenizer's", images="one of images")
-    _function(f"pqgan.tokenizer.folders:{arguments.verb}")(**given)
+    function(f"pqgan.tokenizer.folders:{arguments.verb}")(**given)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     given = _given(arguments)
     _check_folders(given, model="a trained tokenizer's")
-    _function("pqgan.tokenizer.export:export")(**given)
+    function("pqgan.tokenizer.export:export")(**given)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     given = _given(arguments)
     _check_folders(given, images="one of images", generated="one of images")
-    _function("pqgan.evaluate.command:evaluate")(**given)
+    function("pqgan.evaluate.command:evaluate")(**given)
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -212,31 +175,31 @@ def _check_folders(given: dict[str, Any], **expected: str) -> None:
 
 def _render(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
-    _function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.out, arguments.results)
+    function("pqgan.report.render:run")(plan.settings, plan, arguments.name, arguments.out, arguments.results)
 
 
 def _collect(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
     _check_folders(_given(arguments), results="results/ of a collected report")
-    _function("pqgan.report.collect:run")(plan.settings, plan, arguments.items, arguments.out, arguments.results)
+    function("pqgan.report.collect:run")(plan.settings, plan, arguments.items, arguments.out, arguments.results)
 
 
 def _report(arguments: argparse.Namespace) -> None:
     plan = _load(arguments)
-    _function("pqgan.report.page:run")(plan.settings, plan, arguments.items, arguments.benchmarks, arguments.out)
+    function("pqgan.report.page:run")(plan.settings, plan, arguments.items, arguments.benchmarks, arguments.out)
 
 
 def _times(arguments: argparse.Namespace) -> None:
-    print(_function("pqgan.report.times:show")(_load(arguments), arguments.benchmarks))
+    print(function("pqgan.report.times:show")(_load(arguments), arguments.benchmarks))
 
 
 def _cost(arguments: argparse.Namespace) -> None:
     plan, file = _load(arguments), arguments.operations
     if arguments.count:
-        _function("pqgan.counting:run")(plan, file)
+        function("pqgan.counting:run")(plan, file)
     told = {key: dict(getattr(arguments, key)) for key in ("gpus", "peaks", "images")}
     told |= {key: getattr(arguments, key) for key in ("utilisation", "price")}
-    print(_function("pqgan.report.cost:show")(plan, file, **told))
+    print(function("pqgan.report.cost:show")(plan, file, **told))
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -245,27 +208,31 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _summary(arguments: argparse.Namespace) -> None:
-    _function("pqgan.summary:run")(arguments.tables, arguments.out)
+    function("pqgan.summary:run")(arguments.tables, arguments.out)
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    _function("pqgan.verify:run")(_load(arguments), arguments.chapters)
+    function("pqgan.verify:run")(_load(arguments), arguments.chapters)
 
 
+@quiet_when_unread
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors a user can act on end in one line on stderr and their exit code."""
     arguments = _parser().parse_args(argv)
     # as an exception, so that half-made folders are removed; a training has its own way to stop
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGTERM or not is_ignored(number):  # as nohup has it
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         arguments.command(arguments)
+        sys.stdout.flush()  # here, where a full disk is told in one line
     except PqganError as error:
-        print(f"pqgan {arguments.verb}: {error}", file=sys.stderr)
+        print(f"pqgan {arguments.verb}: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        print(f"pqgan {arguments.verb}: {error}; free space or raise the limit", file=sys.stderr)
+    except OSError as error:  # of the machine, whichever it is
+        if isinstance(error, BrokenPipeError) and is_unread():
+            raise  # nobody is there to be told
+        print(f"pqgan {arguments.verb}: {one_line(told(error))}", file=sys.stderr)
         return ResourceError.exit_code
     except KeyboardInterrupt:
         print(f"pqgan {arguments.verb}: interrupted", file=sys.stderr)

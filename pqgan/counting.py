@@ -22,12 +22,13 @@ from pqgan.evaluate.clip import Clip
 from pqgan.evaluate.features import Inception
 from pqgan.plan import Plan
 from pqgan.report.tasks import tasks
-from pqgan.report.work import FILE, TOKENS, Wanted, Work, write
+from pqgan.report.work import FILE, TOKENS, Wanted, Work, holds_counts, write
 from pqgan.settings import KLConfig, PQConfig, Settings, VQGANConfig
 from pqgan.settings.diffusion import UNetShape
 from pqgan.settings.evaluation import Features, RandomClip
-from pqgan.settings.scale import Hardware
+from pqgan.settings.hardware import Hardware
 from pqgan.settings.tokenizer import Discriminator, Trunk
+from pqgan.storage.outputs import check_file
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.discriminator import PatchGAN
 from pqgan.tokenizer.load import Tokenizer, wrap
@@ -46,6 +47,7 @@ def run(plan: Plan, file: Path | None = None) -> None:
     Args:
         file: a .json file, which is replaced; the package's own where None.
     """
+    check_file(file or FILE, holds_counts, "a file of counts", option="--operations")
     wanted = Wanted()
     tasks(plan, wanted, defaultdict(int))
     bar = tqdm(wanted.works.values(), "counting", disable=not sys.stderr.isatty())
@@ -212,7 +214,7 @@ def _lpips(settings: Settings, net: str) -> nn.Module:
 
 
 def _here(settings: Settings) -> Hardware:
-    changed = {"accelerator": "cpu", "gpus": 0, "processes": 1, "cpus": 1, "compile": False, "channels_last": False}
+    changed = {"accelerator": "cpu", "cpus": 1, "compile": False, "channels_last": False}
     return settings.scale.hardware.model_copy(update=changed)
 
 

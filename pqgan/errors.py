@@ -1,9 +1,34 @@
 """Errors a user can act on; each carries the exit code of the command line."""
 
 import errno
+import os
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Of an OSError: the disk, the quota or the largest file allowed is full."""
+
+
+REMEDIES = {
+    **dict.fromkeys(NO_ROOM, "free space or raise the limit"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a place where this user may write and read"),
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "give the job more memory",
+}
+"""Of an OSError: what to do."""
+
+
+def told(error: OSError) -> str:
+    """An error of the machine: where, what, and what to do."""
+    if error.errno is None:
+        return " ".join(str(error).split())
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    remedy = REMEDIES.get(error.errno, "look at the place or device that it lies on")
+    return f"{where}{error.strerror or os.strerror(error.errno)}; {remedy}"
+
+
+def one_line(message: str) -> str:
+    """A message without what would break the line, move the cursor or not encode at all."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
 
 
 class PqganError(Exception):

@@ -22,6 +22,8 @@ class Job:
     inputs: Mapping[str, "Job"] = field(default_factory=dict)
     shown: Mapping = field(default_factory=dict)
     """Settings of what lies beside the numbers, pictures say: part of this address, not of those downstream."""
+    handed: Mapping[str, str] = field(default_factory=dict)
+    """Role -> folder that the command was given instead of the planned input's; no part of the address."""
 
     @cached_property
     def _content(self) -> str:
@@ -36,6 +38,11 @@ class Job:
     @property
     def id(self) -> str:
         return f"{self.name}-{self.digest}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a result says of the job that made it."""
+        return {"chapter": self.chapter, "name": self.name, "scale": self.scale, "digest": self.digest}
 
     @property
     def root(self) -> str:

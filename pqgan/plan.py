@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from pqgan.errors import SettingsError
 from pqgan.job import Job
-from pqgan.settings import Settings
-from pqgan.settings.tokenizer import Configuration
+from pqgan.settings import KLConfig, LinearConfig, PQConfig, Settings, VQGANConfig
+from pqgan.settings.names import BACKBONE_VAE, BASELINE
 
 
 def _plain(*sections: BaseModel | None, **values) -> dict:
@@ -32,6 +32,7 @@ class Plan:
         self._selections()
         self._finetunes()
         self._adaptations()
+        self._continuous()
         self._ldms()
         self._benches()
 
@@ -64,11 +65,11 @@ class Plan:
         return f"{job.path}/vae" if job.chapter == "backbone" else job.path
 
     def _tokenizer(self, reference: str) -> Job:
-        if reference == "backbone-vae":
+        if reference == BACKBONE_VAE:
             return self.job("backbone", "backbone")
         if reference.startswith("selected-"):
             return self.job("select", f"f{reference.removeprefix('selected-')}")
-        return self.job("tokenizer", reference)
+        return self.job("published" if reference in self.chapter("published") else "tokenizer", reference)
 
     def _data(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
@@ -103,29 +104,45 @@ class Plan:
         scale = self.settings.scale
         section = scale.tokenizer
         self._check_seeds()
+        # what Table 2 shows on other sets: what the selection may choose, the paper's other choice (reading 1), and
+        # what these are compared with
+        alternatives = self.settings.reading.best_alternatives.values()
+        elsewhere = {*section.continuous, *section.linear_product, *alternatives}
+        elsewhere |= {name for factor in scale.selection.factors for name in self.settings.candidates(factor)}
         for name, config in section.configs.items():
-            # only what is in use, so that what is off moves no address
-            upkeep = section.codebook.in_use() if config.kind == "pq" else {}
-            spec = self._training_spec(
-                section.training,
-                config.seed,
-                version=section.version,
-                config=config.model_dump(mode="json"),
-                trunk=section.trunks[config.F].model_dump(mode="json"),
-                **({"codebook": upkeep} if upkeep else {}),
-            )
+            spec = self._linear_spec(config) if config.kind == "linear" else self._trained_spec(config)
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
-            self._evaluate("evaluate", name, model, self._sets(others=self._may_go_on(config)))
+            self._evaluate("evaluate", name, model, self._sets(others=name in elsewhere))
 
-    def _may_go_on(self, config: Configuration) -> bool:
-        """Whether Table 2 can show it on other sets: a KL autoencoder, or one that the selection may choose."""
-        selection = self.settings.scale.selection
-        if config.seed is not None or config.kind == "vqgan":
-            return False
-        if config.kind == "kl":
-            return True
-        named = selection.mode == "named" and config.name != self.settings.reading.best.get(config.F)
-        return config.F in selection.factors and not named
+    def _trained_spec(self, config: PQConfig | KLConfig | VQGANConfig) -> dict:
+        section = self.settings.scale.tokenizer
+        trunk = section.trunks[config.F]
+        # only what is in use, so that what is off moves no address
+        more = {}
+        if config.kind == "pq" and section.codebook.in_use():
+            more |= {"codebook": section.codebook.in_use()}
+        if config.kind == "pq" and trunk.shortcut == "linear":
+            more |= {"linear": section.linear.model_dump(mode="json")}
+        return self._training_spec(
+            section.training,
+            config.seed,
+            version=section.version,
+            config=config.model_dump(mode="json"),
+            trunk=(trunk if config.kind == "pq" else trunk.alone).model_dump(mode="json"),
+            **more,
+        )
+
+    def _linear_spec(self, config: LinearConfig) -> dict:
+        scale, reading = self.settings.scale, self.settings.reading
+        section = scale.tokenizer
+        return {
+            "config": config.model_dump(mode="json"),
+            "linear": section.linear.model_dump(mode="json"),
+            "side": section.training.image_side,
+            "geometry": reading.data.geometry,
+            "seed": scale.seed if config.seed is None else config.seed,
+            "version": section.version,
+        }
 
     def _check_seeds(self) -> None:
         scale, where = self.settings.scale, f"scales.{self.settings.name}"
@@ -145,6 +162,9 @@ class Plan:
         for name in section.published:
             model = self._add("published", name, {"version": section.version})
             self._evaluate("evaluate", name, model, self._sets())
+        for name in section.codecs:
+            codec = self._add("published", name, {"version": section.version})
+            self._evaluate("evaluate", name, codec, self._sets(others=False))
 
     def _sets(self, *, others: bool = True) -> dict[str, str]:
         section = self.settings.scale.evaluation
@@ -178,20 +198,14 @@ class Plan:
     def _selections(self) -> None:
         selection = self.settings.scale.selection
         for factor in selection.factors:
-            configs = self.settings.scale.tokenizer.designs
-            if selection.mode == "named":
-                names = [self.settings.reading.best[factor]]
-                if names[0] not in configs:
-                    raise SettingsError(
-                        f"reading.best.{factor}: got {names[0]}, a replicate; allowed: a configuration without seed"
-                    )
-            else:
-                names = [name for name, config in configs.items() if config.kind == "pq" and factor == config.F]
+            names = list(self.settings.candidates(factor))
             inputs = {f"model-{name}": self.job("tokenizer", name) for name in names}
             # a named choice waits for no evaluation, so that fine-tuning can start as soon as its model is there
             if selection.mode == "measured":
                 inputs |= {f"metrics-{name}": self.job("evaluate", name) for name in names}
-            spec = {"mode": selection.mode, "metric": selection.metric if selection.mode == "measured" else None}
+                spec = {"mode": selection.mode, "metrics": list(selection.metrics)}
+            else:
+                spec = {"mode": selection.mode, "metric": None}  # of old, when one metric decided: keeps its address
             self._add("select", f"f{factor}", spec, **inputs)
 
     def _finetunes(self) -> None:
@@ -210,8 +224,15 @@ class Plan:
             model = self._add("finetune", name, spec, model=selected, data=self.job("data", section.data))
             # the same images through the tokenizer before fine-tuning: what fine-tuning is worth
             for stage, candidate in (("selected", selected), ("finetuned", model)):
-                large = {"val": scale.evaluation.finetune_data}
-                self._evaluate("evaluate_finetuned", f"{stage}-{name}", candidate, large)
+                self._evaluate_large(f"{stage}-{name}", candidate)
+
+    def _evaluate_large(self, name: str, model: Job) -> None:
+        self._evaluate("evaluate_finetuned", name, model, self.settings.scale.evaluation.high_resolution)
+
+    def _continuous(self) -> None:
+        """What the fine-tuned tokenizers are compared with at their resolution and at twice of it."""
+        for name in self.settings.scale.evaluation.continuous:
+            self._evaluate_large(name, self._tokenizer(name))
 
     def _adaptations(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
@@ -227,7 +248,9 @@ class Plan:
             "seed": scale.seed,
             "log_every": section.log_every,
         }
-        self._speed("SDv2.1", scale.speed.baseline_size, backbone=backbone)
+        if scale.evaluates_backbone:
+            self._evaluate("evaluate", BACKBONE_VAE, backbone, self._sets())
+        self._speed(BASELINE, scale.speed.baseline_size, backbone=backbone)
         for name, variant in section.variants.items():
             tokenizer = self.job("finetune", f"f{variant.F}")
             first = self._add(
@@ -250,7 +273,7 @@ class Plan:
                 data=data,
             )
             generator = {"unet": second, "backbone": backbone, "tokenizer": tokenizer}
-            spec = {"prompts": section.prompts, "size": variant.sample_size, "seed": scale.seed, **sampling}
+            spec = {"prompts": section.prompts, "sizes": variant.samples, "seed": scale.seed, **sampling}
             self._add("samples", name, {**spec, "version": section.version}, **generator)
             self._speed(name, variant.sample_size, **generator)
 
@@ -265,8 +288,6 @@ class Plan:
         own = section.model_dump(mode="json", exclude={"latents", "data", "reference", "sample_batch", "grid"})
         for name, latent in section.latents.items():
             tokenizer = self._tokenizer(latent.tokenizer)
-            if tokenizer.chapter == "backbone" and latent.tokenizer not in self.chapter("evaluate"):
-                self._evaluate("evaluate", latent.tokenizer, tokenizer, self._sets())
             spec = {
                 "ldm": own,
                 "latent": reading.adaptation.latent,
@@ -289,5 +310,5 @@ class Plan:
 
     def _benches(self) -> None:
         scale = self.settings.scale
-        trunk = scale.tokenizer.trunks[scale.matching.F].model_dump(mode="json")
+        trunk = scale.tokenizer.trunks[scale.matching.F].alone.model_dump(mode="json")
         self._add("matching", "matching", _plain(scale.matching, trunk=trunk, seed=scale.seed))

@@ -27,13 +27,20 @@ PACKAGES = (
     "pillow",
 )
 
+PATIENCE = 10
+"""Seconds that git has to answer."""
+
 _started = time.time()
 
 
 def _git(*arguments: str) -> str | None:
-    here = Path(__file__).parent
-    result = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=False)
-    return result.stdout.strip() if result.returncode == 0 else None
+    """What git says; None where it says nothing, because what was measured must not be lost for want of it."""
+    command = ["git", "-C", Path(__file__).parent, *arguments]
+    try:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.decode(errors="replace").strip() if result.returncode == 0 else None
 
 
 def _versions() -> dict[str, str]:
@@ -66,9 +73,10 @@ def _device() -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Code, packages, command, device, memory, and the seconds since this process started."""
-    status = _git("status", "--porcelain", "--untracked-files=no")
+    revision = _git("rev-parse", "HEAD")
+    status = revision and _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "git": {"revision": _git("rev-parse", "HEAD"), "modified": bool(status)},
+        "git": {"revision": revision, "modified": None if status is None else bool(status)},
         "packages": _versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - _started, 2),
@@ -85,9 +93,10 @@ def provenance(job: Job, **more: Any) -> dict[str, Any]:
         more: entries besides.
     """
     return {
-        "job": {"chapter": job.chapter, "name": job.name, "scale": job.scale, "digest": job.digest},
+        # made of other things it is not what the digest says
+        "job": job.identity | ({"digest": None} if job.handed else {}),
         "settings": dict(job.spec),
-        "inputs": {role: other.path for role, other in job.inputs.items()},
+        "inputs": {role: job.handed.get(role, other.path) for role, other in job.inputs.items()},
         **environment(),
         **more,
     }

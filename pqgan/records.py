@@ -5,8 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, model_validator
 
+from pqgan import origin
 from pqgan.errors import DataError
+from pqgan.job import Job
+from pqgan.origin import Origin
 from pqgan.storage.atomic import write_text
+from pqgan.storage.json_files import first_flaw, in_line, read_model
+from pqgan.storage.manifest import check_listed
+from pqgan.subjects import KINDS, SUBJECTS, Searched
 
 Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity", "NaN"]}]})]
 """As JSON has no numbers that are not finite, these are strings in the file."""
@@ -110,18 +116,51 @@ def write_record(folder: Path, record: Record) -> None:
     write_text(Path(folder) / "metrics.json", record.model_dump_json(indent=1) + "\n")
 
 
-def read_record(folder: Path | str) -> Record:
+def read_record(folder: Path | str, job: Job | None = None, *, any_digest: bool = False) -> Record:
     """Read the metrics.json of a result folder.
 
+    Args:
+        job: of the plan, at whose address the folder lies; nothing of the kind is checked where it is None.
+        any_digest: see pqgan.origin.checked.
+
     Raises:
-        DataError: it is missing or not a record.
+        DataError: it is missing or not a record, or that of another job.
     """
     path = Path(folder) / "metrics.json"
+    record = read_model(path, Record, f"a record of schema 2, made by an evaluation; {origin.REMEDY}")
+    if job is not None:
+        check_listed(path)
+        _check(path, record, job, any_digest)
+    return record
+
+
+def _check(path: Path, record: Record, job: Job, any_digest: bool) -> None:
+    origin.checked(path, record.provenance, job, any_digest=any_digest)
+    for key, found, expected in (
+        ("kind", record.kind, KINDS[job.chapter]),
+        ("name", record.name, job.name),
+        ("scale", record.scale, job.scale),
+    ):
+        if found != expected:
+            raise DataError(
+                f"{path}: has the {key} {in_line(repr(found))}; its folder is that of {expected!r}; put back what "
+                f"belongs there, or {origin.REMEDY}"
+            )
     try:
-        return Record.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the folder of an evaluation, made by its rule") from None
+        SUBJECTS[record.kind].model_validate(record.subject)
+        if record.kind == "matching":
+            for item in record.measurements:
+                Searched.model_validate(item.conditions)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}: {key}: {first['msg']}; expected a record of schema 2; delete the folder") from None
+        raise DataError(f"{path}: what was measured: {first_flaw(error)}; {origin.REMEDY}") from None
+
+
+def origin_of(folder: Path | str, job: Job, *, any_digest: bool = False) -> Origin:
+    """Where the result of any chapter comes from, by its record or its provenance.json.
+
+    Raises:
+        DataError: it does not say so, or is the result of another job.
+    """
+    if job.chapter not in KINDS:
+        return origin.read_origin(Path(folder), job, any_digest=any_digest)
+    return Origin.model_validate(read_record(folder, job, any_digest=any_digest).provenance)

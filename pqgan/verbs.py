@@ -1,6 +1,8 @@
 """The commands that make one result of the plan each."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
 
 
 class Verb(NamedTuple):
@@ -36,7 +38,7 @@ VERBS = {
     ),
     "fetch-baseline": Verb(
         "published",
-        "published name",
+        "published name or codec@bits",
         "pqgan.evaluate.baselines.fetch:run",
         (),
         "fetch and convert a published tokenizer to compare with",
@@ -101,3 +103,9 @@ VERBS = {
         "measure sampling speed and memory",
     ),
 }
+
+
+def function(reference: str) -> Callable[..., Any]:
+    """The function that module:function names; its module is imported now and not before."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)

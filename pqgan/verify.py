@@ -1,6 +1,5 @@
-"""Are the finished results of a plan, byte for byte, what was written: `pqgan verify`."""
+"""Are the finished results of a plan, byte for byte, what was written, and at their own addresses: `pqgan verify`."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +9,17 @@ from tqdm import tqdm
 
 from pqgan.errors import DataError, SettingsError
 from pqgan.job import Job
+from pqgan.machine import cores
 from pqgan.plan import Plan
+from pqgan.records import origin_of
 from pqgan.storage.manifest import damages
 
 
 def run(plan: Plan, chapters: Iterable[str] = ()) -> None:
     """Hash every file of every finished result at the addresses of a plan, below the working directory.
 
-    Prints a line for each file that is damaged, missing or not listed in its folder's SHA256SUMS.
+    Prints a line for each file that is damaged, missing or not listed in its folder's SHA256SUMS, and for each whole
+    result that says of itself that it is another than that of its address.
 
     Args:
         chapters: to look at; all where none is given.
@@ -49,9 +51,19 @@ def run(plan: Plan, chapters: Iterable[str] = ()) -> None:
 def _all_damages(finished: list[Job]) -> Iterator[list[str]]:
     quiet = not sys.stderr.isatty()
     # threads do, because sha256 releases the interpreter
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         try:
-            found = pool.map(damages, [Path(job.path) for job in finished])
+            found = pool.map(_flaws, finished)
             yield from tqdm(found, "verify", len(finished), unit="result", leave=False, disable=quiet)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _flaws(job: Job) -> list[str]:
+    if lines := damages(Path(job.path)):
+        return lines
+    try:
+        origin_of(job.path, job)
+    except DataError as error:
+        return [str(error)]
+    return []

@@ -21,6 +21,17 @@ def smoke(params_path) -> Settings:
     return load(params_path, "smoke")
 
 
+@pytest.fixture(scope="session")
+def plain(smoke) -> Settings:
+    """The smoke scale with the paper's trunks, no linear path around them, at a constant learning rate."""
+    raw = smoke.model_dump()
+    for trunk in raw["scale"]["tokenizer"]["trunks"].values():
+        trunk |= {"shortcut": "none", "refinement": None}
+    for section in (raw["scale"]["tokenizer"], raw["scale"]["finetune"]):
+        section["training"] |= {"path_rate": None, "cooldown": None}
+    return Settings.model_validate(raw)
+
+
 @pytest.fixture
 def changed_params(params_path, tmp_path):
     """Write params.yaml with one value changed, and return the new file's path.

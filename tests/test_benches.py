@@ -34,8 +34,8 @@ def tiny(changed_params, tmp_path, monkeypatch):
 def test_without_arguments_it_measures_prints_and_draws(tiny, tmp_path, capsys):
     assert main(["bench", "matching"]) == 0
     out = tmp_path / Plan(tiny).job("matching", "matching").path
-    names = {"metrics.json", "table.txt", "figure5.pdf", "figure5.png", "SHA256SUMS"}
-    assert {path.name for path in out.iterdir()} == names
+    drawn = {f"{figure}.{suffix}" for figure in ("figure5", "figure_peers") for suffix in ("pdf", "png")}
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "SHA256SUMS"} | drawn
     printed = capsys.readouterr().out
     assert printed.startswith((out / "table.txt").read_text())
     assert printed.splitlines()[-1].endswith("table.txt")
@@ -65,6 +65,12 @@ def test_other_searches_have_another_address(tiny, tmp_path, capsys):
     assert {(item.conditions["d"], item.conditions["K"]) for item in record.measurements} == {(8, 32), (4, 16)}
     assert {item.conditions["positions"] for item in record.measurements} == {10}
     assert record.provenance["settings"]["MatchingBench"]["search"]["cases"][1] == {"d": 4, "S": 1, "K": 16}
+
+
+def test_of_searches_alone_one_figure_is_drawn(tiny, tmp_path):
+    assert main(["bench", "matching", "--no-reconstructions"]) == 0
+    (out,) = (tmp_path / "results/smoke/matching").iterdir()
+    assert {path.name for path in out.glob("figure*")} == {"figure_peers.pdf", "figure_peers.png"}
 
 
 def test_threads_are_no_part_of_the_address(tiny):

@@ -11,6 +11,7 @@ import pytest
 
 from pqgan.cli import main
 from pqgan.plan import Plan
+from pqgan.provenance import write_provenance
 from pqgan.storage.atomic import new_folder
 
 
@@ -87,40 +88,44 @@ def test_a_result_that_is_used_needs_its_checkpoints_no_more(smoke, params_path,
     for folder in (checkpoint, Path(job.path)):
         folder.mkdir(parents=True)
     if published:
-        Path(job.path, "provenance.json").touch()
+        write_provenance(Path(job.path), job)
     monkeypatch.setattr("pqgan.evaluate.reconstruction.run", lambda *_, **__: None)
     arguments = ["evaluate-tokenizer", "f8-d16-S8-K64", "--params", str(params_path), "--scale", "smoke"]
     inputs = ["--model", job.path, "--sets", f"val={job.path}", "--references", f"val={job.path}"]
-    assert main([*arguments, *inputs, "--out", "out"]) == 0
+    assert main([*arguments, *inputs, "--out", "out"]) == (0 if published else 3)
     assert checkpoint.exists() != published
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
-def test_a_full_disk_is_one_line_and_code_5(number, params_path, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_an_error_of_the_machine_is_one_line_and_code_5_whichever_it_is(
+    number, params_path, tmp_path, monkeypatch, capsys
+):
     def full(*_, **__):
         raise OSError(number, os.strerror(number), "file")
 
     monkeypatch.setattr("pqgan.data.prepare.run", full)
     assert main(["prepare-data", "train", "--params", str(params_path), "--out", str(tmp_path / "out")]) == 5
-    assert capsys.readouterr().err.splitlines() == [
-        f"pqgan prepare-data: [Errno {number}] {os.strerror(number)}: 'file'; free space or raise the limit"
-    ]
+    remedies = {errno.ENOSPC: "free space or raise the limit", errno.EROFS: "choose a place where this user may write"}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pqgan prepare-data: file: {os.strerror(number)}; {remedies.get(number, '')}")
 
 
-def test_sigterm_leaves_nothing_half_made(params_path, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_and_a_lost_terminal_leave_nothing_half_made(number, code, params_path, tmp_path, monkeypatch):
     def stopped(*_, out, **__):
         with new_folder(out) as folder:
             (folder / "half").touch()
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
 
     monkeypatch.setattr("pqgan.data.prepare.run", stopped)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with pytest.raises(SystemExit) as ended:
             main(["prepare-data", "train", "--params", str(params_path), "--out", str(tmp_path / "out")])
     finally:
-        signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 143
+        for each, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
+            signal.signal(each, handler)
+    assert ended.value.code == code
     assert not list(tmp_path.iterdir())
 
 

@@ -62,7 +62,7 @@ def test_an_update_of_a_tokenizer(smoke, name, flops):
 def test_encoder_and_decoder(smoke, does, flops):
     config = smoke.scale.tokenizer.configs["f8-d16-S4-K64"]
     tokenizer = wrap(build(config, smoke.scale.tokenizer.trunks[8], smoke.reading, seed=0))
-    given = torch.randn(1, 3, 64, 64) if does == "encode" else torch.randn(1, 16, 8, 8)
+    given = torch.rand(1, 3, 64, 64) * 2 - 1 if does == "encode" else torch.randn(1, 16, 8, 8)
     with torch.no_grad():
         getattr(tokenizer, does)(given)
     real = flops()

@@ -45,15 +45,20 @@ EVERYTHING = DOWNSTREAM_OF_SELECT | {"data", "tokenizer", "reference", "evaluate
         ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
         ("scales.smoke.data.version", 99, EVERYTHING - {"backbone", "matching"}),
         ("scales.smoke.tokenizer.version", 99, {"tokenizer", "evaluate", "select"} | DOWNSTREAM_OF_SELECT),
-        ("scales.smoke.evaluation.version", 99, {"reference", "evaluate", "select"} | DOWNSTREAM_OF_SELECT),
+        (
+            "scales.smoke.evaluation.version",
+            99,
+            {"reference", "published", "evaluate", "select"} | DOWNSTREAM_OF_SELECT,
+        ),
         ("scales.smoke.finetune.version", 99, DOWNSTREAM_OF_FINETUNE),
-        ("scales.smoke.adapt.version", 99, {"backbone", "adapt", "samples", "speed"}),
+        ("scales.smoke.adapt.version", 99, {"backbone", "adapt", "samples", "speed", "evaluate_finetuned"}),
         ("scales.smoke.ldm.version", 99, {"ldm", "generation"}),
         ("scales.smoke.matching.version", 99, {"matching"}),
         ("scales.smoke.speed.version", 99, {"speed"}),
         ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
-        ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"samples", "speed"}),
+        ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"speed"}),
+        ("scales.smoke.adapt.variants.PQSD-HR.samples", [[192, 192], [192, 384]], {"samples"}),
         ("scales.smoke.hardware.cpus", 2, set()),
         ("scales.smoke.hardware.processes", 2, set()),
         ("scales.smoke.hardware.workers", 3, set()),
@@ -75,7 +80,8 @@ def test_upkeep_of_codebooks_moves_the_tokenizers_that_have_codebooks_of_ours(pa
     for value in ({"kmeans_images": 20}, {"kmeans_images": 20, "kmeans_passes": 3}, {"revive_after": 9}):
         moved = moved_from(changed_params("scales.smoke.tokenizer.codebook", value))
         kept = {name for (chapter, name), path in paths.items() if chapter == "tokenizer" and path in moved.values()}
-        assert kept == {"kl-f8-d4", "vqgan-f16-d32-K128"}
+        linear = {"linear-f8-d64-S32-K256", "linear-f16-d64-S32-K256"}
+        assert kept == {"kl-f8-d4", "vqgan-f16-d32-K128", *linear}
         paths = {**paths, **moved}  # and each value to another address
 
 
@@ -123,13 +129,70 @@ def test_a_named_selection_must_be_in_the_sweep(changed_params):
         load(changed_params("scales.smoke.selection.mode", "named"), "smoke")
 
 
+def test_a_named_selection_must_be_a_product_quantiser(changed_params):
+    path = changed_params("scales.smoke.selection.mode", "named")
+    raw = path.read_text()
+    path.write_text(raw.replace("f8-d128-S64-K512", "f8-d16-S1-K64").replace("f16-d128-S64-K128", "f16-d32-S16-K64"))
+    with pytest.raises(SettingsError, match=r"reading\.best\.8 is 'f8-d16-S1-K64'; allowed: .*S > 1"):
+        load(path, "smoke")
+
+
 @pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
 def test_what_table_2_shows_is_measured_on_other_sets_and_nothing_else_is(params_path, scale):
     plan = Plan(load(params_path, scale))
     shown = {job.name for job in contents.inputs(plan, "table2") if job.chapter == "evaluate"}
     elsewhere = {name for name, job in plan.chapter("evaluate").items() if len(job.inputs) > 3}
-    assert elsewhere - {"backbone-vae"} == shown
+    assert elsewhere == shown
     assert all("set-val" in job.inputs for job in plan.chapter("evaluate").values())
+
+
+def test_the_published_backbone_s_autoencoder_is_evaluated_once_and_everywhere(changed_params, params_path):
+    latents = {"pqgan-f8": {"method": "PQGAN", "tokenizer": "selected-8"}}
+    for path in (params_path, changed_params("scales.paper.ldm.latents", latents)):
+        plan = Plan(load(path, "paper"))
+        evaluated = plan.job("evaluate", "backbone-vae")
+        assert {role for role in evaluated.inputs if role.startswith("set-")} == {"set-val", "set-FFHQ", "set-LSUN"}
+        assert evaluated.inputs["model"] is plan.job("backbone", "backbone")
+        assert "sd21-vae" not in plan.chapter("evaluate")
+
+
+def test_a_seeded_backbone_s_autoencoder_is_evaluated_where_a_model_is_trained_on_it_alone(smoke, changed_params):
+    assert "backbone-vae" not in Plan(smoke).chapter("evaluate")
+    path = changed_params("scales.smoke.ldm.latents.vae.tokenizer", "backbone-vae")
+    assert "backbone-vae" in Plan(load(path, "smoke")).chapter("evaluate")
+
+
+def test_the_backbone_s_weights_are_not_measured_under_a_second_name(changed_params):
+    with pytest.raises(SettingsError, match=r"published has sd21-vae.* measured as backbone-vae; allowed: others"):
+        load(changed_params("scales.paper.evaluation.published", ["sd21-vae", "sdxl-vae"]), "paper")
+    # of another backbone they are the baseline's
+    load(changed_params("scales.smoke.evaluation.published", ["sd21-vae"]), "smoke")
+    other = {"source": "hub", "model": "someone/another-diffusion", "revision": "main"}
+    path = changed_params("scales.paper.adapt.backbone", other)
+    path.write_text(path.read_text().replace("- sdxl-vae", "- sd21-vae"))
+    assert "sd21-vae" in load(path, "paper").scale.evaluation.published
+
+
+def test_the_paper_s_other_best_goes_on_to_the_transfer_sets(params_path):
+    plan = Plan(load(params_path, "paper"))
+    pq = {name for name, config in plan.settings.scale.tokenizer.designs.items() if config.kind == "pq"}
+    elsewhere = {name for name in pq if "set-FFHQ" in plan.job("evaluate", name).inputs}
+    assert elsewhere == {"f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128"}
+
+
+def test_stable_diffusion_is_adapted_to_the_paper_s_other_best_by_a_setting(changed_params):
+    """Section 4.5 and appendix A.2 speak of 256 channels at F=16."""
+    best = {"8": "f8-d128-S64-K512", "16": "f16-d256-S128-K128"}
+    settings = load(
+        changed_params("scales.paper.overrides", {"best": {int(F): name for F, name in best.items()}}), "paper"
+    )
+    assert settings.expected(16).d == 256
+    plan = Plan(settings)
+    assert list(plan.job("select", "f16").inputs) == ["model-f16-d256-S128-K128"]
+    for name in ("PQSD-Quick", "PQSD-HR"):
+        tokenizer = plan.job("adapt", f"{name}-stage1").inputs["tokenizer"]
+        assert tokenizer.inputs["model"] is plan.job("select", "f16")
+    assert "f16-d256-S128-K128" in {job.name for job in contents.inputs(plan, "table2")}
 
 
 def test_changing_back_finds_the_old_address(paths, changed_params, params_path):

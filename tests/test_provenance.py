@@ -1,12 +1,16 @@
 """Provenance says what a result was made from, and loads nothing heavy to say it."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from pqgan import __version__
 from pqgan.plan import Plan
-from pqgan.provenance import provenance, write_provenance
+from pqgan.provenance import environment, provenance, write_provenance
 
 
 def test_it_names_job_settings_inputs_code_and_machine(smoke):
@@ -35,3 +39,25 @@ def test_more_entries_are_written_beside(smoke, tmp_path):
 def test_it_does_not_import_torch():
     code = "import sys, pqgan.provenance as p; p._device(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "revision"),
+    [
+        (None, None),
+        ("#!/bin/sh\nsleep 60\n", None),
+        ("#!/bin/sh\nprintf '\\377\\376abc'\n", "\ufffd\ufffdabc"),
+        ("#!/bin/sh\nexit 128\n", None),
+        ("not a program", None),
+    ],
+    ids=["none", "hangs", "bytes", "fails", "broken"],
+)
+def test_nothing_that_was_measured_is_lost_for_want_of_git(tmp_path, monkeypatch, script, revision):
+    if script:
+        (tmp_path / "git").write_text(script)
+        (tmp_path / "git").chmod(0o755)
+    sleep = Path(shutil.which("sleep")).parent
+    monkeypatch.setenv("PATH", f"{tmp_path}:{sleep}" if script and "sleep" in script else str(tmp_path))
+    monkeypatch.setattr("pqgan.provenance.PATIENCE", 0.5)
+    said = environment()["git"]
+    assert said == {"revision": revision, "modified": bool(revision) or None}

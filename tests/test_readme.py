@@ -1,5 +1,6 @@
 """What the README tells a stranger to type works."""
 
+import json
 import re
 from pathlib import Path
 
@@ -54,9 +55,18 @@ def test_every_place_in_the_tree_exists():
             assert made or (ROOT / place).exists() or (ROOT / "pqgan" / place).exists(), place
 
 
+def test_the_claims_that_hold_are_as_many_as_the_kept_report_says():
+    caption = json.loads((ROOT / "reports/mini/table_claims.json").read_text())["caption"]
+    told = re.search(r"Of the paper's (\d+) claims, (\d+) hold at that scale, (\d+) do not and (\d+) are not", README)
+    counts = [int(number) for number in told.groups()]
+    kept = re.match(r"Claims that hold: (\d+); that do not hold: (\d+); not resolved at this scale: (\d+)\.", caption)
+    assert counts[1:] == [int(number) for number in kept.groups()]
+    assert counts[0] == sum(counts[1:])
+
+
 def test_the_sweep_has_the_size_that_is_told(params_path):
     jobs = Plan(load(params_path, "paper")).chapter("tokenizer")
-    factors = [job.spec["config"]["F"] for job in jobs.values()]
+    factors = [job.spec["config"]["F"] for job in jobs.values() if job.spec["config"]["kind"] != "linear"]
     assert re.search(r"\| sweep, F=8 \| (\d+) \|", README)[1] == str(factors.count(8))
     assert re.search(r"\| sweep, F=16 \| (\d+) \|", README)[1] == str(factors.count(16))
 

@@ -1,10 +1,13 @@
 """pqgan verify: every finished result is hashed, and what is damaged is named."""
 
+import shutil
+
 import pytest
 
 from pqgan.cli import main
 from pqgan.plan import Plan
-from pqgan.storage.manifest import new_result
+from pqgan.provenance import write_provenance
+from pqgan.storage.outputs import new_result
 
 
 @pytest.fixture
@@ -14,8 +17,9 @@ def jobs(smoke, tmp_path, monkeypatch):
     plan = Plan(smoke)
     jobs = [plan.job("data", "train"), plan.job("reference", "val"), plan.job("select", "f8")]
     for job in jobs:
-        with new_result(job.path) as folder:
+        with new_result(job.path, job.chapter) as folder:
             (folder / "file").write_text(job.path)
+            write_provenance(folder, job)
     return jobs
 
 
@@ -56,3 +60,16 @@ def test_an_unknown_chapter_is_one_line(verify):
     assert (code, lines) == (2, [])
     assert len(errors) == 1
     assert errors[0].startswith("pqgan verify: got nonsense; allowed: data, tokenizer, ")
+
+
+def test_a_whole_result_of_another_job_is_named(verify, jobs, tmp_path):
+    """As a folder that was copied or moved over another one: every file of it is as its SHA256SUMS lists it."""
+    shutil.rmtree(jobs[2].path)
+    shutil.copytree(jobs[1].path, jobs[2].path)
+    code, (line,), errors = verify()
+    assert code == 3
+    assert line == (
+        f"{jobs[2].path}/provenance.json: is the result of chapter 'reference'; its folder is that of 'select'; put "
+        "back what belongs there, or delete the folder and make it again"
+    )
+    assert errors[0].startswith("pqgan verify: 1 of 3 finished results are damaged")

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from pqgan.engine.workers import PULSE, iterate, shield
 from pqgan.errors import PqganError, SettingsError
 from pqgan.randomness import generator_at, rng_at
+from pqgan.settings.shares import share
 
 from .pixels import Geometry, resize
 from .prepared import PreparedSet
@@ -56,13 +57,16 @@ class ImageSet(Protocol):
 class _Crops(Dataset):
     """Image `index` of a set at a resolution; by chance `draw`, or from its centre where that is None."""
 
-    def __init__(self, prepared: ImageSet, resolution: int, geometry: Geometry, seed: int):
+    def __init__(
+        self, prepared: ImageSet, resolution: int, geometry: Geometry, seed: int, shortest_side: int | None = None
+    ):
         self.prepared, self.resolution, self.geometry, self.seed = prepared, resolution, geometry, seed
+        self.shortest_side = shortest_side or resolution
 
     def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int, str]:
         index, draw = item
         side = self.resolution
-        image = resize(Image.fromarray(self.prepared.image(index)), side, self.geometry)
+        image = resize(Image.fromarray(self.prepared.image(index)), self.shortest_side, self.geometry)
         room = image.width - side, image.height - side
         if draw is None:
             left, top = room[0] // 2, room[1] // 2
@@ -138,6 +142,7 @@ def training_batches(
     steps: range,
     seed: int,
     geometry: Geometry,
+    shortest_side: int | None = None,
     workers: int = 0,
     rank: int = 0,
     world: int = 1,
@@ -151,7 +156,8 @@ def training_batches(
         resolution: side of the images, pixels; images are resized only where it is not the set's own size.
         steps: to make batches for; a later start continues an interrupted run exactly.
         seed: of order and crops.
-        geometry: crop brings the shortest side to resolution and crops at random; squash brings both sides there.
+        geometry: crop brings the shortest side to shortest_side and crops at random; squash brings both sides there.
+        shortest_side: pixels; the resolution where None.
         workers: processes that load; 0 loads in this one. Batches do not depend on it.
         rank: which of the world's contiguous slices of a batch is wanted.
         world: number of ranks.
@@ -162,12 +168,13 @@ def training_batches(
         DataError: a damaged image.
         ResourceError: a worker is stuck or was killed.
     """
-    if batch % world:
-        raise SettingsError(f"batch: got {batch} on {world} devices; allowed: a multiple of the number of devices")
-    share = batch // world
-    mine = range(rank * share, (rank + 1) * share)
+    try:
+        each = share("batch", batch, world)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    mine = range(rank * each, (rank + 1) * each)
     order = _Steps(len(prepared), batch, steps, seed, mine)
-    return _numbered(steps, _load(_Crops(prepared, resolution, geometry, seed), order, workers, device))
+    return _numbered(steps, _load(_Crops(prepared, resolution, geometry, seed, shortest_side), order, workers, device))
 
 
 def _numbered(steps: range, batches: Generator[Batch, None, None]) -> Generator[tuple[int, Batch], None, None]:

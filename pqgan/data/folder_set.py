@@ -2,24 +2,25 @@
 
 import hashlib
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from pqgan.errors import DataError, ResourceError, SettingsError
+from pqgan.machine import cores
 from pqgan.storage.manifest import sha256
 
 from .files import image_files
 from .names import first_of, shown
-from .pixels import FORMATS, Geometry, read_rgb, resize
+from .pixels import Decoded, Geometry, Profile, decode, opened, resize
 
 READERS = 8
 """Most threads that look at files."""
@@ -32,9 +33,15 @@ class Content:
     """What looking at every file found."""
 
     digest: str
-    """Over names and bytes of the files, size and geometry: sets of one digest hold the same images."""
+    """Over names and bytes of the files, which of them are converted to sRGB, size and geometry: sets of one digest
+    hold the same images.
+    """
     copies: int
     """Files that are, byte for byte, another of the set over again."""
+    converted: int
+    """Images whose colours a profile explains, and which are converted to sRGB."""
+    profiles_ignored: int
+    """Images whose colour profile is damaged, or for images of another kind."""
 
 
 class FolderSet:
@@ -76,13 +83,14 @@ class FolderSet:
             ResourceError: too little memory for it.
         """
         try:
-            return np.asarray(self._resized(index))
+            return np.asarray(self._resized(index).image)
         except ValueError as error:
             raise DataError(f"{self.folder}: {_told(self.names[index], error)}; replace or remove it") from None
 
-    def _resized(self, index: int) -> Image.Image:
+    def _resized(self, index: int) -> Decoded:
         try:
-            return resize(read_rgb(self.folder / self.names[index]), self.size, self.geometry)
+            image, profile = decode(self.folder / self.names[index])
+            return Decoded(resize(image, self.size, self.geometry), profile)
         except MemoryError:
             name = shown(self.names[index])
             raise ResourceError(f"{self.folder}: out of memory with {name}; remove it, or give more") from None
@@ -103,32 +111,46 @@ class FolderSet:
             ResourceError: too little memory for one.
         """
         quiet = not sys.stderr.isatty()
-        hashes = list(tqdm(self._looks(), f"read {self.name}", len(self), unit="image", leave=False, disable=quiet))
-        if unreadable := [found for found in hashes if isinstance(found, ValueError)]:
+        looks = list(tqdm(self._looks(), f"read {self.name}", len(self), unit="image", leave=False, disable=quiet))
+        if unreadable := [found for found in looks if isinstance(found, ValueError)]:
             raise DataError(
                 f"{self.folder}: {len(unreadable)} of {len(self)} images cannot be read; replace or remove them: "
                 + first_of([str(error) for error in unreadable])
             )
-        about = [self.size, self.geometry, *zip(self.names, hashes, strict=True)]
-        times = Counter(hashes)
-        return Content(hashlib.sha256(json.dumps(about).encode()).hexdigest(), len(hashes) - len(times))
+        # a converted image's pixels are none that an earlier pqgan, which converted none, knows by its name and bytes
+        files = [
+            (name, look.sha256, *(["sRGB"] if look.profile == "converted" else []))
+            for name, look in zip(self.names, looks, strict=True)
+        ]
+        profiles = Counter(look.profile for look in looks)
+        return Content(
+            digest=hashlib.sha256(json.dumps([self.size, self.geometry, *files]).encode()).hexdigest(),
+            copies=len(looks) - len({look.sha256 for look in looks}),
+            converted=profiles["converted"],
+            profiles_ignored=profiles["ignored"],
+        )
 
-    def _looks(self) -> Iterator[str | ValueError]:
-        """sha256 of each file in order, or why it cannot be read."""
+    def _looks(self) -> Iterator["_Look | ValueError"]:
+        """What each file in order is, or why it cannot be read."""
         # threads do: decoders and sha256 release the interpreter
-        with ThreadPoolExecutor(min(READERS, len(os.sched_getaffinity(0)))) as pool:
+        with ThreadPoolExecutor(min(READERS, cores())) as pool:
             try:
                 for start in range(0, len(self), WAITING):
                     yield from pool.map(self._look, range(len(self))[start : start + WAITING])
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _look(self, index: int) -> str | ValueError:
+    def _look(self, index: int) -> "_Look | ValueError":
         try:
-            self._resized(index)
-            return sha256(self.folder / self.names[index])
+            profile = self._resized(index).profile
+            return _Look(sha256(self.folder / self.names[index]), profile)
         except (ValueError, OSError) as error:
             return ValueError(_told(self.names[index], error))
+
+
+class _Look(NamedTuple):
+    sha256: str
+    profile: Profile | None
 
 
 def side_of(folder: Path | str) -> int:
@@ -142,7 +164,7 @@ def side_of(folder: Path | str) -> int:
     names, _ = image_files(Path(folder))
     for name in names:
         try:
-            with Image.open(Path(folder, name), formats=FORMATS) as image:
+            with opened(Path(folder, name)) as image:
                 sizes["{}x{}".format(*image.size)] += 1
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue  # `check` names it

@@ -15,14 +15,16 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
 from pqgan.errors import DataError
-from pqgan.storage.manifest import sha256
+from pqgan.storage.json_files import in_line, read_model
+from pqgan.storage.manifest import Sha256, check_listed, sha256
 
 MANIFEST = "manifest.json"
 INDEX = "index.csv"
 COLUMNS = ("key", "shard", "width", "height", "label", "caption", "source", "sha256")
+csv.field_size_limit(1 << 30)  # a caption may be longer than the 128 KiB at which csv stops
 SHARD_IMAGES = 10_000
 LOCAL_HEADER = 30
 """Bytes of a zip member's header before its name and extra fields."""
@@ -35,17 +37,32 @@ class Manifest(BaseModel):
 
     schema_version: Literal[1] = 1
     name: str
-    size: int
+    size: PositiveInt
     """Shortest side (both, where squashed or cropped) of the images, pixels."""
-    n: int
+    n: NonNegativeInt
+    converted: NonNegativeInt = 0
+    """Images whose colours a profile explained, and which were converted to sRGB; 0 of sets from before these counts,
+    in which none were.
+    """
+    profiles_ignored: NonNegativeInt = 0
+    """Images whose colour profile was damaged, or for images of another kind, so that their levels are as stored."""
     classes: list[str]
     """By label; empty where images have no class."""
-    digest: str
+    digest: Sha256
     """Of the content: equal wherever classes, pixels, labels, captions and sources are, however the PNGs are packed."""
-    files: dict[str, str]
+    files: dict[str, Sha256]
     """sha256 of each file."""
     bytes: dict[str, int]
     """Length of each file."""
+
+    @model_validator(mode="after")
+    def _lists_the_files_of_its_images(self) -> "Manifest":
+        shards = -(-self.n // SHARD_IMAGES)
+        if shards > len(self.files) or {*self.files} != {INDEX, *map(shard_name, range(shards))}:
+            raise ValueError(f"files: got {len(self.files)}; expected {INDEX} and the shards of {self.n} images")
+        if {*self.bytes} != {*self.files}:
+            raise ValueError("bytes: of other files than files")
+        return self
 
 
 def key(index: int) -> str:
@@ -82,9 +99,9 @@ class Shard:
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
             self._file = open(path, "rb")  # noqa: SIM115 - stays open for reading
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile's, of damaged files, are of no common family
             raise DataError(
-                f"{path}: cannot be read ({error}); expected a shard of images; make the set again"
+                f"{path}: cannot be read ({in_line(error)}); expected a shard of images; make the set again"
             ) from None
         for position, member in enumerate(members):
             expected = f"{key(first + position)}.png"
@@ -142,12 +159,10 @@ class PreparedSet:
 
     def _read_manifest(self) -> Manifest:
         path = self.folder / MANIFEST
-        try:
-            return Manifest.model_validate_json(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise DataError(f"{path}: no such file; expected a prepared set, made by pqgan prepare-data") from None
-        except (ValidationError, UnicodeDecodeError):
-            raise DataError(f"{path}: not a manifest of schema 1; delete the folder and make it again") from None
+        expected = "the manifest of schema 1 of a prepared set, made by pqgan prepare-data; delete the folder"
+        manifest = read_model(path, Manifest, expected)
+        check_listed(path)
+        return manifest
 
     def __reduce__(self):
         return PreparedSet, (self.folder,)
@@ -156,26 +171,47 @@ class PreparedSet:
         return self.manifest.n
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """The rows of index.csv, in order."""
-        with open(self.folder / INDEX, newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
+        """The rows of index.csv, in order.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        path = self.folder / INDEX
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                rows = csv.DictReader(file, strict=True)
+                if tuple(rows.fieldnames or ()) != COLUMNS:
+                    raise DataError(f"{path}: has other columns than {', '.join(COLUMNS)}; make the set again")
+                for number, row in enumerate(rows):
+                    if None in row or None in row.values():
+                        raise DataError(f"{path}: row {number} has more or fewer columns; make the set again")
+                    yield row
+        except (csv.Error, UnicodeDecodeError, OSError) as error:
+            raise DataError(f"{path}: damaged ({in_line(error)}); make the set again") from None
 
     @cached_property
     def _index(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, and captions as numbers of their distinct texts."""
+        path = self.folder / INDEX
+        # a small part of what reading it takes
+        if (found := sha256(path)) != (listed := self.manifest.files[INDEX]):
+            raise DataError(f"{path}: sha256 is {found}; {MANIFEST} lists {listed}; make the set again")
         labels = np.full(len(self), -1, dtype=np.int64)
         captions = np.zeros(len(self), dtype=np.int64)
+        known = {str(label): label for label in range(-1, len(self.classes))}
         texts: dict[str, int] = {}
         position = -1
         for position, row in enumerate(self.rows()):
             if position >= len(self) or row["key"] != key(position):
-                raise DataError(f"{self.folder / INDEX}: row {position} is {row['key']!r}; make the set again")
-            labels[position] = int(row["label"])
+                raise DataError(f"{path}: row {position} is {in_line(repr(row['key']))}; make the set again")
+            if row["label"] not in known:
+                raise DataError(
+                    f"{path}: row {position} has the label {in_line(repr(row['label']))}; make the set again"
+                )
+            labels[position] = known[row["label"]]
             captions[position] = texts.setdefault(row["caption"], len(texts))
         if position + 1 != len(self):
-            raise DataError(
-                f"{self.folder / INDEX}: {position + 1} rows; {MANIFEST} lists {len(self)}; make the set again"
-            )
+            raise DataError(f"{path}: {position + 1} rows; {MANIFEST} lists {len(self)}; make the set again")
         return labels, captions, list(texts)
 
     def _at(self, index: int) -> int:
@@ -188,8 +224,12 @@ class PreparedSet:
         number = self._at(index) // SHARD_IMAGES
         if number not in self._shards:
             self._shards[number] = Shard(self.folder / shard_name(number), number * SHARD_IMAGES)
-        with Image.open(io.BytesIO(self._shards[number].read(index)), formats=("PNG",)) as image:
-            return np.array(image)
+        try:
+            with Image.open(io.BytesIO(self._shards[number].read(index)), formats=("PNG",)) as image:
+                return np.array(image)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's, of damaged files
+            path = self.folder / shard_name(number)
+            raise DataError(f"{path}: {key(index)}.png is no picture; make the set again") from None
 
     def label(self, index: int) -> int:
         """Position in classes; -1 where the set has none."""

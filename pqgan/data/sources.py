@@ -14,10 +14,12 @@ from PIL import Image
 from pqgan.errors import DataError, SettingsError
 from pqgan.randomness import rng_at
 from pqgan.settings.data import CaptionTable, ImageFolder, WheelPhotos
+from pqgan.storage.json_files import regular
 
 from .archive import provide
+from .captions import rows
 from .files import image_files
-from .pixels import Geometry, read_rgb, resize
+from .pixels import Decoded, Geometry, decode, read_rgb, resize
 
 DATA_DIR = "PQGAN_DATA_DIR"
 WHEEL_FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
@@ -46,8 +48,8 @@ class RawImages(Protocol):
 
     def row(self, index: int) -> Row: ...
 
-    def image(self, index: int) -> Image.Image:
-        """RGB at its stored size; ValueError, which says why, where it cannot be read."""
+    def decoded(self, index: int) -> Decoded:
+        """At its stored size; ValueError, which says why, where it cannot be read."""
         ...
 
 
@@ -82,7 +84,11 @@ def wheel_photographs() -> dict[str, Path]:
 
 
 class WheelCrops:
-    """Square crops of photographs in turn: image i is crop i // P of photograph i % P, P photographs; no two alike."""
+    """Square crops of photographs in turn: image i is crop i // P of photograph i % P, P photographs; no two alike.
+
+    Of the levels that the wheels hold, whatever their colour profiles say: this set is for trying the pipeline out, and
+    its content is to stay what it is.
+    """
 
     ignored = 0
 
@@ -99,7 +105,7 @@ class WheelCrops:
             raise SettingsError(
                 f"crops: got {source.crops}; allowed: at least one for each of {len(self.classes)} photos"
             )
-        self._photos = [read_rgb(available[name]) for name in self.classes]
+        self._photos = [read_rgb(available[name], managed=False) for name in self.classes]
         self._boxes = self._draw(seed)
 
     def _sides(self, name: str, photo: Image.Image) -> tuple[float, float]:
@@ -147,8 +153,8 @@ class WheelCrops:
         name = self.classes[which]
         return Row(name, which, self.source.photos[name])
 
-    def image(self, index: int) -> Image.Image:
-        return self._cut(index % len(self.classes), self._boxes[index])
+    def decoded(self, index: int) -> Decoded:
+        return Decoded(self._cut(index % len(self.classes), self._boxes[index]), None)
 
 
 def data_root() -> Path:
@@ -199,8 +205,6 @@ class FolderImages:
         return sorted({name.partition("/")[0] for name in files})
 
     def _read_captions(self, captions: CaptionTable) -> dict[str, str]:
-        import pandas as pd  # 0.3 s that sets without captions do not pay
-
         pattern = str(data_root() / captions.table)
         tables = sorted(glob(pattern))
         if not tables:
@@ -208,16 +212,8 @@ class FolderImages:
         wanted = [captions.id_column, *captions.caption_columns]
         found: dict[str, str] = {}
         for table in tables:
-            try:
-                # "NA" and "null" are words in a caption
-                rows = pd.read_csv(
-                    table, sep="\t", dtype=str, keep_default_na=False, usecols=lambda name: name in wanted
-                )
-            except (ValueError, OSError) as error:
-                raise DataError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}") from None
-            if absent := [name for name in wanted if name not in rows]:
-                raise DataError(f"{table}: has no column {', '.join(absent)}; name the columns it has under captions")
-            for name, *texts in rows[wanted].itertuples(index=False):
+            regular(table, "a tab-separated table; put it there, or remove captions from the set")
+            for name, *texts in rows(table, wanted):
                 found.setdefault(name, next((line for text in texts if (line := " ".join(text.split()))), ""))
         if unknown := [name for name in self.files if Path(name).stem not in found]:
             raise DataError(
@@ -236,5 +232,6 @@ class FolderImages:
         caption = group if self._captions is None else self._captions[Path(name).stem]
         return Row(name, self._labels.get(group, -1), caption)
 
-    def image(self, index: int) -> Image.Image:
-        return resize(read_rgb(self.root / self.files[index]), self.size, self.geometry)
+    def decoded(self, index: int) -> Decoded:
+        image, profile = decode(self.root / self.files[index])
+        return Decoded(resize(image, self.size, self.geometry), profile)

@@ -1,4 +1,4 @@
-"""Stable Diffusion on product-quantised latents, stage by stage (section 5, appendix A.2, Table 4)."""
+"""Stable Diffusion on product-quantised latents, stage by stage (sections 3.2 and 4.5, appendix A.2, Table 4)."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.prepared import PreparedSet
 from pqgan.engine.draws import Draws
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import training_fabric
 from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.settings import Settings
@@ -17,6 +17,7 @@ from .parts import load_network, load_part
 from .step import Denoiser
 from .surgery import freeze_all_but_new, widen
 from .text import Captions
+from .trained_with import check_tokenizer
 from .training import Phases, train
 from .unet import check_channels, latent_side
 
@@ -40,13 +41,14 @@ def adapt(
 
     Raises:
         SettingsError: a resolution that the U-Net cannot halve.
-        DataError: a set without captions, or a tokenizer that the U-Net was not widened for.
+        DataError: a set without captions, or a tokenizer that the U-Net was not widened for, or for stage 2
+            another one than stage 1 was trained with.
         NumericalError: the loss is not finite.
     """
     section, reading = settings.scale.adapt, settings.reading.adaptation
     name, _, stage = job.name.rpartition("-stage")
     variant, first = section.variants[name], stage == "1"
-    fabric = make_fabric(settings.scale.hardware, settings.reading.adaptation.precision)
+    fabric = training_fabric(settings.scale.hardware, settings.reading.adaptation.precision, job.chapter)
     latents = load_tokenizer(tokenizer).to(fabric.device)
     prepared = PreparedSet(data)
     if not any(prepared.caption(index) for index in range(len(prepared))):
@@ -59,6 +61,7 @@ def adapt(
     else:
         phases = variant.stage2
         check_channels(network, unet, latents.channels)
+        check_tokenizer(unet, latents)
     key = f"adapt.variants.{name}: resolution"
     sides = [latent_side(phase.resolution, latents.factor, network, key) for phase in phases]
     network.register_to_config(sample_size=sides[-1])

@@ -15,7 +15,7 @@ from pqgan.provenance import write_provenance
 from pqgan.randomness import seeded
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import HubBackbone, SeededBackbone
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import new_result
 
 from .parts import load_network, load_part
 from .schedule import noise_schedule
@@ -38,7 +38,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     section = settings.scale.adapt.backbone
     parts = fetch(section) if isinstance(section, HubBackbone) else create(section, settings.scale.seed)
     pipeline = assembled(**parts)
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         pipeline.save_pretrained(folder, safe_serialization=True)
         write_provenance(folder, job)
 

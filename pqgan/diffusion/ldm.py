@@ -1,4 +1,4 @@
-"""A class-conditional latent diffusion model from scratch (section 5, Table 5, reading 25)."""
+"""A class-conditional latent diffusion model from scratch (section 4.4, appendix D, Table 5, reading 25)."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pqgan.data.batches import Batch
 from pqgan.data.prepared import PreparedSet
 from pqgan.engine.draws import Draws
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import training_fabric
 from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.randomness import seeded
@@ -78,7 +78,7 @@ def train_ldm(settings: Settings, job: Job, *, tokenizer: Path, data: Path, run:
         NumericalError: the loss is not finite.
     """
     section = settings.scale.ldm
-    fabric = make_fabric(settings.scale.hardware, settings.reading.adaptation.precision)
+    fabric = training_fabric(settings.scale.hardware, settings.reading.adaptation.precision, job.chapter)
     latents = load_tokenizer(tokenizer).to(fabric.device)
     prepared = PreparedSet(data)
     classes = len(prepared.classes)

@@ -1,16 +1,19 @@
 """The parts of a pipeline folder, loaded strictly."""
 
 import sys
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from diffusers import ConfigMixin
-from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging
 
 from pqgan.errors import DataError
+from pqgan.storage.json_files import in_line, read_json, read_object, regular
+from pqgan.storage.tensor_headers import read_header
+from pqgan.tokenizer.config_check import check_depth, check_weights
 
 Part = TypeVar("Part")
 Network = TypeVar("Network", bound=nn.Module)
@@ -28,11 +31,35 @@ def load_part(cls: type[Part], folder: Path, name: str, **options: Any) -> Part:
     path = Path(folder) / name
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; expected a {cls.__name__} there; make {folder} again")
+    for file in sorted(path.iterdir()):
+        expected = f"a file of a {cls.__name__}; make {folder} again"
+        regular(file, expected)
+        if file.suffix == ".json":
+            read_json(file, expected)
     try:
         return cls.from_pretrained(path, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # whatever the libraries trip over in what these files say
+        reason = in_line(error) or type(error).__name__
         raise DataError(f"{path}: cannot be loaded as {cls.__name__}: {reason}; make {folder} again") from None
+
+
+def _check(cls: type[nn.Module], path: Path, surplus: bool) -> None:
+    """Compare configuration and weights before anything is allocated."""
+    config = read_object(path / "config.json", f"the configuration of a {cls.__name__}")
+    if issubclass(cls, ConfigMixin):
+        check_weights(cls, config, path, surplus)
+        return
+    stored = read_header(path / "model.safetensors")
+    check_depth(config, len(stored), path / "config.json")
+    try:
+        with torch.device("meta"):
+            network = cls(cls.config_class.from_dict(config))
+    except Exception as error:  # as in load_part
+        raise DataError(f"{path}: describes no {cls.__name__}: {in_line(error)}; make it again") from None
+    # names are left to the library, which knows earlier ones too
+    wanted = sum(weights.numel() for weights in network.parameters())
+    if wanted > (held := sum(prod(tensor.shape) for tensor in stored.values())):
+        raise DataError(f"{path}: config.json asks for {wanted:,} weights; the files hold {held:,}; make it again")
 
 
 def load_network(cls: type[Network], folder: Path, name: str, surplus: bool = False) -> Network:
@@ -47,6 +74,7 @@ def load_network(cls: type[Network], folder: Path, name: str, surplus: bool = Fa
     Raises:
         DataError: no such part, or its weights are not exactly those of the class.
     """
+    _check(cls, Path(folder) / name, surplus)
     options = {"use_safetensors": True, "torch_dtype": torch.float32, "output_loading_info": True}
     network, info = load_part(cls, folder, name, **options)
     wrong = [

@@ -1,6 +1,5 @@
 """Images from an adapted Stable Diffusion, by prompt, and from a model from scratch, by class."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,54 +17,69 @@ from pqgan.provenance import write_provenance
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import new_result
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import Tokenizer, load_tokenizer
 
 from .backbone import assembled, create
 from .ldm import ClassEmbedding
 from .parts import load_network, load_part
+from .sampled import FILE, Sample, Sampled
 from .surgery import widen
+from .trained_with import check_tokenizer
 from .unet import check_channels, latent_side
 
 
 def run(settings: Settings, job: Job, *, unet: Path, backbone: Path, tokenizer: Path, out: Path) -> None:
-    """Sample every prompt once, with DDIM (eta 0) and classifier-free guidance (reading 22).
+    """Sample every prompt at every size, with DDIM (eta 0) and classifier-free guidance (reading 22).
+
+    The noise of a picture depends on the seed, its prompt's number and its size alone: another size beside it changes
+    nothing of it.
 
     Args:
         job: of chapter samples; its name is the variant's.
         unet: result of the variant's stage 2.
         backbone: pipeline folder, for text encoder and noise schedule.
         tokenizer: folder of the trained tokenizer.
-        out: 0.png, 1.png, ..., one a prompt, and samples.json.
+        out: 0.png, 1.png, ..., and samples.json, which says of what prompt and size each is.
 
     Raises:
-        SettingsError: a sample_size that the U-Net cannot halve.
+        SettingsError: a side of adapt.variants.NAME.samples that the U-Net cannot halve.
         NumericalError: a sample is not finite.
     """
     section, reading = settings.scale.adapt, settings.reading.adaptation
-    seed, size = settings.scale.seed, section.variants[job.name].sample_size
+    seed, sizes = settings.scale.seed, section.variants[job.name].samples
     device = device_of(settings.scale.hardware)
     pipeline = load_pipeline(unet, backbone, tokenizer).to(device)
-    side = latent_side(size, pipeline.vae_scale_factor, pipeline.unet, f"adapt.variants.{job.name}.sample_size")
-    how = {"size": size, "steps": reading.sampler_steps, "guidance": reading.guidance, "eta": 0.0, "seed": seed}
-    with new_result(out) as folder:
-        for index, prompt in enumerate(section.prompts):
-            latents = pipeline(
-                prompt,
-                height=size,
-                width=size,
-                num_inference_steps=reading.sampler_steps,
-                guidance_scale=reading.guidance,
-                eta=0.0,
-                generator=generator_at(seed, index, "prompts", device),
-                output_type="latent",
-            ).images  # (1, d, h, w)
-            _check_finite(latents, unet, index)
-            images = _decode(pipeline, latents)  # (1, 3, H, W)
-            pipeline.image_processor.postprocess(images)[0].save(folder / f"{index}.png")
-        record = {"prompts": section.prompts, **how, "latent_size": side, "F": pipeline.vae_scale_factor}
-        write_text(folder / "samples.json", json.dumps(record, indent=1) + "\n")
+    for side in sorted({side for size in sizes for side in size}):
+        latent_side(side, pipeline.vae_scale_factor, pipeline.unet, f"adapt.variants.{job.name}.samples")
+    samples = []
+    with new_result(out, job.chapter) as folder:
+        for height, width in sizes:
+            for index, prompt in enumerate(section.prompts):
+                latents = pipeline(
+                    prompt,
+                    height=height,
+                    width=width,
+                    num_inference_steps=reading.sampler_steps,
+                    guidance_scale=reading.guidance,
+                    eta=0.0,
+                    generator=generator_at(seed, index, f"prompts at {height} x {width}", device),
+                    output_type="latent",
+                ).images  # (1, d, h, w)
+                _check_finite(latents, unet, len(samples))
+                images = _decode(pipeline, latents)  # (1, 3, H, W)
+                pipeline.image_processor.postprocess(images)[0].save(folder / f"{len(samples)}.png")
+                samples.append(Sample(prompt=prompt, height=height, width=width))
+        about = Sampled(
+            samples=samples,
+            steps=reading.sampler_steps,
+            guidance=reading.guidance,
+            seed=seed,
+            eta=0.0,
+            F=pipeline.vae_scale_factor,
+        )
+        write_text(folder / FILE, about.model_dump_json(indent=1) + "\n")
         write_provenance(folder, job)
 
 
@@ -90,7 +104,7 @@ def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> 
         tokenizer: folder of a trained tokenizer, which takes the place of the VAE; None for the backbone's VAE.
 
     Raises:
-        DataError: U-Net and tokenizer have different latent channels.
+        DataError: U-Net and tokenizer have different latent channels, or it was trained with another tokenizer.
     """
     network = load_network(UNet2DConditionModel, unet or backbone, "unet")
     if tokenizer is None:
@@ -100,6 +114,8 @@ def load_pipeline(unet: Path | None, backbone: Path, tokenizer: Path | None) -> 
         loaded = load_tokenizer(tokenizer)
         vae, channels = loaded.model, loaded.channels
     check_channels(network, unet or backbone, channels)
+    if unet is not None and tokenizer is not None:
+        check_tokenizer(unet, loaded)
     pipeline = assembled(
         vae=vae,
         unet=network,
@@ -159,7 +175,7 @@ def sample_classes(
         Images (B, 3, H, W) in [-1, 1], in the order of labels.
 
     Raises:
-        DataError: the tokenizer has other latent channels, or a label is no class of the model.
+        DataError: another tokenizer than the model was trained with, or a label that is no class of the model.
         NumericalError: a sample is not finite.
     """
     unet = load_network(UNet2DConditionModel, model, "unet").to(device)
@@ -168,6 +184,7 @@ def sample_classes(
     scheduler.set_timesteps(steps, device)
     tokenizer.to(device)
     check_channels(unet, model, tokenizer.channels)
+    check_tokenizer(model, tokenizer)
     labels = torch.as_tensor(labels, dtype=torch.int64)
     known = embedding.config.num_classes
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < known:

@@ -1,4 +1,4 @@
-"""Stable Diffusion's U-Net for latents of another width (section 5, readings 18 and 20)."""
+"""Stable Diffusion's U-Net for latents of another width (section 3.2, appendix A.2, readings 18 and 20)."""
 
 from math import sqrt
 from typing import Literal

@@ -25,6 +25,7 @@ from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import Tokenizer
 
 from .step import Denoiser, DenoisingStep
+from .trained_with import provenance_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -132,4 +133,12 @@ def train(
             log_every=log_every,
             name=job.id,
         )
-        publish(fabric, folder, state, job, out, lambda result: write(ema.module if ema else denoiser, result))
+        publish(
+            fabric,
+            folder,
+            state,
+            job,
+            out,
+            lambda result: write(ema.module if ema else denoiser, result),
+            lambda: provenance_of(tokenizer),
+        )

@@ -11,7 +11,7 @@ import torch
 from torch import distributed, nn
 
 from pqgan.errors import PqganError, ResourceError
-from pqgan.settings.scale import Hardware
+from pqgan.settings.hardware import Hardware
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -43,8 +43,7 @@ def launch(hardware: Hardware) -> torch.device:
     """
     if hardware.evaluation_devices == 1:
         return device(hardware)
-    several = {"gpus": hardware.evaluation_devices, "processes": hardware.evaluation_devices}
-    return make_fabric(hardware.model_copy(update=several), "32-true").device
+    return make_fabric(hardware, "32-true", hardware.evaluation_devices).device
 
 
 @contextmanager
@@ -86,21 +85,31 @@ def _import_fabric() -> "type[Fabric]":
     return Fabric
 
 
-def make_fabric(hardware: Hardware, precision: str) -> "Fabric":
-    """A launched Fabric for a training job.
+def training_fabric(hardware: Hardware, precision: str, chapter: str) -> "Fabric":
+    """A launched Fabric for a training job of a chapter, on as many devices as the settings give it.
+
+    Raises:
+        ResourceError: as from `make_fabric`.
+    """
+    return make_fabric(hardware, precision, hardware.training_devices(chapter, device(hardware).type))
+
+
+def make_fabric(hardware: Hardware, precision: str, devices: int = 1) -> "Fabric":
+    """A launched Fabric.
 
     A job of several devices has a process for each. In a Slurm job they are the tasks of its step, elsewhere Fabric
     starts them.
 
     Args:
-        hardware: accelerator, devices and threads.
+        hardware: accelerator and threads.
         precision: as Fabric names it: 32-true or bf16-mixed.
+        devices: of the job.
 
     Raises:
-        ResourceError: Slurm has started another number of processes than there are devices.
+        ResourceError: an accelerator that this machine does not have, or Slurm has started another number of processes
+            than there are devices.
     """
     kind = device(hardware).type
-    devices = max(1, hardware.gpus) if kind == "cuda" else hardware.processes
     strategy = "ddp" if devices > 1 else "auto"
     fabric = _import_fabric()
     with warnings.catch_warnings():

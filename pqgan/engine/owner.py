@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from pqgan.errors import ResourceError
+from pqgan.storage.process import lives, place, started
 
 HEARTBEAT = 30
 """Seconds between two touches of the owner's file."""
@@ -25,20 +26,6 @@ PATIENCE = 600
 """Seconds without a touch after which an owner on another machine counts as dead."""
 ANSWER = 10
 """Seconds that Slurm has to say how often it has put a job back into the queue."""
-
-
-def _place() -> str:
-    """Where process numbers mean the same: this boot of this machine, this process namespace."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _started(process: psutil.Process) -> float:
-    """Seconds from the boot to its start; by the wall clock it would move when that is set."""
-    return process.create_time() - psutil.boot_time()
 
 
 def _restarts(job: str | None) -> int:
@@ -61,9 +48,9 @@ def _me() -> dict[str, Any]:
     job = os.environ.get("SLURM_JOB_ID")
     return {
         "host": socket.gethostname(),
-        "place": _place(),
+        "place": place(),
         "pid": os.getpid(),
-        "started": _started(psutil.Process()),
+        "started": started(psutil.Process()),
         "job": job,
         "restart": _restarts(job),
     }
@@ -140,13 +127,7 @@ class Owner:
 
     def _alive(self, owner: dict[str, Any], file: Path) -> bool:
         if owner["place"] == self._me["place"]:
-            try:
-                process = psutil.Process(owner["pid"])
-                # a number is given again, and a zombie waits only for its parent to look
-                same = abs(_started(process) - owner["started"]) < 1
-                return same and process.status() != psutil.STATUS_ZOMBIE
-            except psutil.NoSuchProcess:
-                return False
+            return lives(owner["pid"], owner["started"])
         if owner["job"] and owner["job"] == self._me["job"] and int(owner["restart"]) < self._me["restart"]:
             return False  # this very job, before the scheduler put it back into the queue
         return self._silent_for(file) < PATIENCE

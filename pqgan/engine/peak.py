@@ -1,6 +1,7 @@
 """How fast a device multiplies matrices: as its maker says, and as measured here."""
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -16,6 +17,11 @@ PUBLISHED = {
 """By the start of the device's name; of those alone whose figures are known for sure."""
 
 ARITHMETIC = ("bf16", "TF32", "fp32")
+
+SMALLEST = 256
+"""Side of the first matrices that are multiplied."""
+PATIENCE = 2.0
+"""Seconds that the products of one arithmetic may take."""
 
 
 def arithmetic(device: torch.device, precision: str) -> str:
@@ -43,25 +49,46 @@ def measured(device: torch.device, kind: str, side: int | None = None, repeats: 
     """FLOP/s of the fastest of some products of square matrices, in one of ARITHMETIC.
 
     Args:
-        side: of the matrices; what fills the device where None.
-        repeats: products.
+        side: of the matrices, at most; what fills the device where None. A device so slow that a product of this side
+            would take longer than PATIENCE is given smaller ones.
+        repeats: products, fewer where they take longer than PATIENCE.
     """
-    side = side or (8192 if device.type == "cuda" else 2048)
-    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
-    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    most = side or (8192 if device.type == "cuda" else 2048)
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = kind == "TF32"
-    seconds = []
     try:
-        for _ in range(1 + repeats):
-            synchronise(device)
-            start = time.perf_counter()
-            torch.mm(left, right)
-            synchronise(device)
-            seconds.append(time.perf_counter() - start)
+        side = min(SMALLEST, most)
+        multiply = _product(device, kind, side)
+        multiply()
+        # the next side takes eight times as long, and is gone through twice at least
+        while (seconds := multiply()) * 16 < PATIENCE and side < most:
+            side = min(2 * side, most)
+            multiply = _product(device, kind, side)
+            multiply()
+        fastest, total = seconds, seconds
+        for _ in range(repeats - 1):
+            if total > PATIENCE:
+                break
+            seconds = multiply()
+            fastest, total = min(fastest, seconds), total + seconds
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
-    return 2 * side**3 / min(seconds[1:])
+    return 2 * side**3 / fastest
+
+
+def _product(device: torch.device, kind: str, side: int) -> Callable[[], float]:
+    """A function that multiplies two matrices and returns the seconds that it took."""
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+
+    def multiply() -> float:
+        synchronise(device)
+        start = time.perf_counter()
+        torch.mm(left, right)
+        synchronise(device)
+        return time.perf_counter() - start
+
+    return multiply
 
 
 def synchronise(device: torch.device) -> None:

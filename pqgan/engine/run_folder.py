@@ -11,16 +11,20 @@
 Apart from results/, because Snakemake deletes a rule's outputs before it starts and when it fails.
 """
 
-import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pqgan.errors import NumericalError, PqganError, ResourceError, SettingsError
+from pydantic import BaseModel
+
+from pqgan.errors import DataError, NumericalError, PqganError, ResourceError, SettingsError
 from pqgan.storage import checkpoint
+from pqgan.storage import run_names as names
 from pqgan.storage.atomic import write_text
 from pqgan.storage.checkpoint import Checkpoint
+from pqgan.storage.json_files import read_model
 
 from .owner import Owner
 from .state import TrainingState
@@ -29,6 +33,13 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Made = TypeVar("Made")
+
+
+class Failure(BaseModel):
+    """FAILED.json."""
+
+    identity: dict[str, str]
+    message: str
 
 
 def on_first(fabric: "Fabric", make: Callable[[], Made]) -> Made:
@@ -69,17 +80,19 @@ class RunFolder:
 
     def __init__(self, path: Path, identity: Mapping[str, str]):
         self.path, self.identity = path, dict(identity)
-        self.checkpoints, self.failed = path / "checkpoints", path / "FAILED.json"
-        self.log, self.said, self.tensorboard = path / "train.jsonl", path / "progress.log", path / "tensorboard"
+        self.checkpoints, self.failed = path / names.CHECKPOINTS, path / names.FAILED
+        self.log, self.said, self.tensorboard = path / names.LOG, path / names.SAID, path / names.TENSORBOARD
         self.owner: Owner | None = None
 
     def claim(self) -> None:
         """Own the folder, until `release`.
 
         Raises:
+            SettingsError: something else lies in it.
             NumericalError: the same training has failed before.
             ResourceError: it cannot be written, or another process is at it.
         """
+        names.check_run(self.path)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -103,13 +116,13 @@ class RunFolder:
 
     def _refuse_known_failure(self) -> None:
         try:
-            before = json.loads(self.failed.read_text())
-            if before["identity"] != self.identity:
+            before = read_model(self.failed, Failure, "a failure that pqgan noted")
+            if before.identity != self.identity:
                 return
-            message = before["message"]
-        except FileNotFoundError:
-            return
-        except (ValueError, KeyError, TypeError):
+            message = before.message
+        except DataError:
+            if not os.path.lexists(self.failed):
+                return
             message = "not readable"
         raise NumericalError(
             f"{message} [found by an earlier run: the same settings end the same way; "
@@ -118,7 +131,8 @@ class RunFolder:
 
     def note_failure(self, error: NumericalError) -> None:
         """Keep a failure that the same settings will only repeat."""
-        write_text(self.failed, json.dumps({"identity": self.identity, "message": str(error)}, indent=1) + "\n")
+        failure = Failure(identity=self.identity, message=str(error))
+        write_text(self.failed, failure.model_dump_json(indent=1) + "\n")
 
     def resume(self) -> Checkpoint | None:
         """The newest whole checkpoint of this training; says which ones it passed over.
@@ -156,10 +170,10 @@ class RunFolder:
 
 def settle(path: Path) -> None:
     """Drop the checkpoints of a training whose result is published and in use, if nobody is at it."""
-    if not any(path.glob("owner-*.json")):
+    if not any(path.glob(names.OWNERS)):
         # others may do the same at the same time, or only be allowed to read
         with suppress(OSError):
-            checkpoint.clear(path / "checkpoints")
+            checkpoint.clear(path / names.CHECKPOINTS)
 
 
 @contextmanager

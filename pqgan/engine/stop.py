@@ -1,9 +1,14 @@
-"""Requests to stop: SIGTERM and SIGUSR1, which schedulers send before they kill, and Ctrl-C."""
+"""Requests to stop: SIGTERM and SIGUSR1 of a scheduler that is about to kill, SIGHUP of a lost terminal, and Ctrl-C."""
 
 import signal
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
+
+
+def is_ignored(number: int) -> bool:
+    """Whether whoever started this process has it ignore a signal."""
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 class StopRequests:
@@ -18,7 +23,9 @@ class StopRequests:
         self._interrupted = False
 
     def __enter__(self) -> "StopRequests":
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        # nohup has a lost terminal mean nothing
+        heard = [number for number in SIGNALS if number != signal.SIGHUP or not is_ignored(number)]
+        self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, *_) -> None:

@@ -1,6 +1,5 @@
 """`pqgan bench evaluation`: what the evaluation's pass costs beside the networks that it cannot do without."""
 
-import json
 import time
 from pathlib import Path
 from statistics import median
@@ -16,7 +15,8 @@ from pqgan.errors import SettingsError
 from pqgan.provenance import environment
 from pqgan.randomness import rng_at
 from pqgan.settings import PQConfig, Settings
-from pqgan.storage.atomic import write_text
+from pqgan.storage.outputs import check_signed
+from pqgan.storage.signed import write_signed
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import wrap
 
@@ -27,6 +27,7 @@ from .pixels import to_float, to_uint8
 from .reconstruction import reconstruct
 from .turns import in_turns
 
+COMMAND = "pqgan bench evaluation"
 ALONE, PASS, FIRST = "reconstruction and feature networks alone", "the pass", "the pass, with the originals' features"
 
 
@@ -63,9 +64,11 @@ def run(
         out: JSON file for the figures.
 
     Raises:
-        SettingsError: no such configuration.
+        SettingsError: no such configuration, or `out` is there and not the file of an earlier bench.
         ResourceError: a published feature network is not to be had.
     """
+    if out is not None:
+        check_signed(out, COMMAND)
     section, reading = settings.scale.evaluation, settings.reading
     configs = settings.scale.tokenizer.configs
     name = name or next(key for key, config in configs.items() if isinstance(config, PQConfig))
@@ -79,7 +82,7 @@ def run(
     loaded = [batch.images for batch in evaluation_batches(noise, device=target, **how)]
     with TemporaryDirectory() as folder:
         features = reference.collect(networks, loaded, reading.metrics.fid)
-        reference.write(features, Path(folder), name="noise", digest="", size=noise.size)
+        reference.write(features, Path(folder), name="noise", digest="0" * 64, size=noise.size)
         originals = reference.read(folder, target)
         closing: list[float] = []
 
@@ -118,7 +121,7 @@ def run(
     }
     print(_table(result))
     if out:
-        write_text(out, json.dumps(result, indent=1) + "\n")
+        write_signed(out, result, COMMAND)
 
 
 def _table(result: dict) -> str:

@@ -17,7 +17,7 @@ from pqgan.engine.timing import arithmetic
 from pqgan.errors import ResourceError
 from pqgan.provenance import environment
 from pqgan.records import Record, write_record
-from pqgan.storage.atomic import new_folder
+from pqgan.storage.outputs import new_result
 from pqgan.tokenizer.pictures import BATCH_PIXELS
 
 from . import processes, reference
@@ -26,8 +26,8 @@ from .distribution import collect
 from .metrics_table import table
 from .networks import Networks, SetFeatures
 from .options import Options, has_reference
-from .places import PICTURES
-from .reconstruction import check_size, devices, reconstruct, results, save_pictures
+from .places import EVALUATION, PICTURES, REFERENCE
+from .reconstruction import check_size, devices, reconstruct, results, save_pictures, subject
 from .reference import Reference
 
 SIDE, KEPT, MOST = 256, 8, 32
@@ -84,7 +84,7 @@ def _reconstruction(options: Options) -> None:
         kind="reconstruction",
         name=options.name,
         scale=None,
-        subject=tokenizer.subject(),
+        subject=subject(tokenizer, {"images": made}),
         sets={"images": images.name},
         **results({"images": made}, networks, started),
         provenance={
@@ -96,9 +96,9 @@ def _reconstruction(options: Options) -> None:
             "seconds_of": made.seconds,
         },
     )
+    print(table(record), flush=True)  # first, so that it is seen whatever the disk says
     _write(options, record, made.pictures)
     _keep(options, made.comparison.originals, images, content)
-    print(table(record), flush=True)
 
 
 def _generation(options: Options) -> None:
@@ -141,9 +141,9 @@ def _generation(options: Options) -> None:
             "generated": _about(generated, contents[1]),
         },
     )
+    print(table(record), flush=True)  # first, so that it is seen whatever the disk says
     _write(options, record)
     _keep(options, None if known else originals, images, contents[0])
-    print(table(record), flush=True)
 
 
 def _checked(images: FolderSet) -> Content | None:
@@ -195,13 +195,13 @@ def _known(options: Options, networks: Networks, images: FolderSet, content: Con
 def _keep(options: Options, features: SetFeatures | None, images: FolderSet, content: Content) -> None:
     if options.reference is None or features is None:
         return
-    with new_folder(options.reference) as folder:
+    with new_result(options.reference, REFERENCE) as folder:
         reference.write(features, folder, name=images.name, digest=content.digest, size=images.size)
     print(f"{options.reference}: features of the originals, for the next model", file=sys.stderr)
 
 
 def _write(options: Options, record: Record, pictures: tuple[Tensor, Tensor] | None = None) -> None:
-    with new_folder(options.place) as folder:
+    with new_result(options.place, EVALUATION) as folder:
         if pictures is not None:
             save_pictures(folder / PICTURES, *pictures)
         write_record(folder, record)

@@ -11,6 +11,9 @@ from pqgan.engine.sections import section
 from pqgan.quantise.usage import Usage
 from pqgan.records import Measurement
 from pqgan.settings.readings import MetricsReading
+from pqgan.subjects import stored_as, stored_bits
+from pqgan.tokenizer.perceptual import LEAST_SIDE as LEAST_SIDE_OF
+from pqgan.tokenizer.perceptual import NAMES
 
 from . import bootstrap, processes, psnr
 from .cmmd import PROTOCOL as CMMD_PROTOCOL
@@ -26,6 +29,16 @@ from .ssim import PROTOCOL as SSIM_PROTOCOL
 LEAST_IMAGES = 2
 """Of a covariance, and so of rFID."""
 READING_NAMES = {"mean_over_subspaces": "mean over subspaces", "concatenated": "one histogram of all S*K codewords"}
+STORED = {
+    "codes": "as stored: S ceil(log2 K) / F^2",
+    "bytes": "as stored: a byte a latent channel, 8 d / F^2",
+    "files": "as stored: files with their headers, mean over images",
+}
+ENTROPY = {
+    "codes": "sum over subspaces of the entropy of their codes on this set / F^2",
+    "bytes": "sum over channels of the entropy of their bytes on this set / F^2",
+}
+"""What is stored of an image -> how its bits a pixel are told."""
 
 
 class Comparison:
@@ -34,7 +47,7 @@ class Comparison:
     Args:
         networks: feature networks, shared between sets.
         reading: which way to compute a metric is the headline.
-        subject: the tokenizer's, with S and K where it is discrete.
+        subject: the tokenizer's: what it stores of an image (pqgan.subjects.stored_as) is counted.
         reference: features of the originals; where None they are computed in passing, and kept in `originals`.
     """
 
@@ -45,11 +58,15 @@ class Comparison:
         self.originals = None if reference else SetFeatures(networks, reading.fid)
         self.reconstructions = SetFeatures(networks)
         # by metric, a tensor (B,) for each batch
-        self._each: dict[str, list[Tensor]] = {"errors": [], "ssim": [], **{net: [] for net in networks.lpips}}
-        self.usage = Usage(subject["S"], subject["K"], networks.device) if "K" in subject else None
+        self._each: dict[str, list[Tensor]] = {name: [] for name in ("errors", "ssim", "bits", *networks.lpips)}
+        stored = stored_as(subject)
+        self.usage = Usage(*stored, networks.device) if stored else None
 
-    def update(self, originals: Tensor, reconstructions: Tensor, codes: Tensor | None) -> None:
-        """Add pairs of images (B, 3, H, W) in [-1, 1], and the codes (B, S, h, w) between them."""
+    def update(self, originals: Tensor, reconstructions: Tensor, stored: Tensor | None) -> None:
+        """Add pairs of images (B, 3, H, W) in [-1, 1], and what is stored between them.
+
+        That is codes or bytes (B, S, h, w), bits a pixel (B,) of a codec's files, or None.
+        """
         with section("pixels"):
             levels = [to_uint8(images) for images in (originals, reconstructions)]
             self._each["errors"].append(psnr.squared_errors(*levels))
@@ -58,7 +75,8 @@ class Comparison:
         with section("perceptual"):
             pair = [to_float(images) for images in levels]
             for net, perceptual in self.networks.lpips.items():
-                self._each[net].append(perceptual(*pair))
+                if min(originals.shape[2:]) >= LEAST_SIDE_OF[net]:
+                    self._each[net].append(perceptual(*pair))
         with section("features"):
             self.reconstructions.update(reconstructions)
         if self.originals is not None:
@@ -66,7 +84,9 @@ class Comparison:
                 self.originals.update(originals)
         if self.usage is not None:
             with section("usage"):
-                self.usage.update(codes)
+                self.usage.update(stored)
+        elif stored is not None:
+            self._each["bits"].append(stored)
 
     def over_processes(self) -> "Comparison":
         """Of all processes together, in the order of their images; each of them has to ask."""
@@ -122,15 +142,18 @@ class Comparison:
         return [{"metric": "ssim", "protocol": SSIM_PROTOCOL, **_mean(values)}]
 
     def _lpips(self) -> list[dict]:
+        values = {net: self._of_images(net) for net in self.networks.lpips}
+        measured = [net for net in values if len(values[net])]  # not where images are too small for it
+        headline = self.reading.lpips if self.reading.lpips in measured else next(iter(measured), None)
         return [
             {
                 "metric": "lpips",
                 "protocol": "LPIPS 0.1, mean over images, 8-bit images",
-                "network": perceptual.label,
-                "headline": net == self.reading.lpips,
-                **_mean(self._of_images(net)),
+                "network": self.networks.lpips[net].label,
+                "headline": net == headline,
+                **_mean(values[net]),
             }
-            for net, perceptual in self.networks.lpips.items()
+            for net in measured
         ]
 
     def left_out(self) -> dict[str, str]:
@@ -140,6 +163,9 @@ class Comparison:
             found["rfid"] = f"needs at least {LEAST_IMAGES} images"
         if not any(map(len, self._each["ssim"])):
             found["ssim"] = f"needs images of at least {LEAST_SIDE} px"
+        for net in self.networks.lpips:
+            if not any(map(len, self._each[net])):
+                found[f"LPIPS {NAMES[net]}"] = f"needs images of at least {LEAST_SIDE_OF[net]} px"
         return found
 
     def _distributions(self) -> list[dict]:
@@ -171,8 +197,20 @@ class Comparison:
 
     def _usage(self) -> list[dict]:
         if self.usage is None:
-            return []
+            bits = self._of_images("bits")
+            row = {"metric": "bits_per_pixel", "unit": "bit", "protocol": STORED["files"]}
+            return [{**row, **_mean(bits)}] if len(bits) else []
         usage = self.usage
+        symbols = "codes" if "K" in self.subject else "bytes"
+        entropy = float(usage.entropies().sum()) / math.log(2) / self.subject["F"] ** 2
+        bits = [
+            {"metric": "bits_per_pixel", "value": stored_bits(self.subject), "protocol": STORED[symbols]},
+            {"metric": "entropy_bits_per_pixel", "value": entropy, "protocol": ENTROPY[symbols]},
+        ]
+        of_codes = self._use_of_codes(usage) if symbols == "codes" else []
+        return [*of_codes, *({"unit": "bit", **row} for row in bits)]
+
+    def _use_of_codes(self, usage: Usage) -> list[dict]:
         rows = [
             {"metric": metric, "value": value(way), "protocol": words, "headline": way == self.reading.usage}
             for metric, value in (("H_n", usage.H_n), ("P_n", usage.P_n))
@@ -180,8 +218,6 @@ class Comparison:
         ]
         rows.append({"metric": "H_n_min", "value": usage.H_n_min(), "protocol": "least used subspace"})
         rows.append({"metric": "dead_codes", "value": usage.dead_codes(), "protocol": "share of codewords never used"})
-        bits = usage.S * math.log2(usage.K) / self.subject["F"] ** 2
-        rows.append({"metric": "bits_per_pixel", "value": bits, "unit": "bit", "protocol": "S log2(K) / F^2"})
         return rows
 
 

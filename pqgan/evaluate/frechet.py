@@ -104,10 +104,21 @@ class Moments:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        """What `tensors` gave, to the bit, on the device of its rows."""
-        rows = tensors["rows"]
+        """What `tensors` gave, to the bit, on the device of its rows.
+
+        Raises:
+            ValueError: a part is missing, or is not what `tensors` gives.
+        """
+        rows, n = tensors.get("rows"), tensors.get("n")
+        if rows is None or rows.dim() != 2 or n is None or n.dtype != torch.int64 or n.dim():
+            raise ValueError("Moments: no n and rows (n, D)")
         moments = cls(rows.shape[1], rows.device)
-        moments.n = int(tensors["n"])
+        moments.n = int(n)
+        D = moments.dimension
+        settled = {"mean": (D,), "scatter": (D, D)} if moments.n > D else {}
+        found = {part: tuple(tensor.shape) for part, tensor in tensors.items() if part not in ("n", "rows")}
+        if found != settled or len(rows) != (0 if settled else moments.n):
+            raise ValueError(f"Moments: {len(rows)} rows and {found}; expected those of n={moments.n}, D={D}")
         moments._rows = [rows.clone()] if len(rows) else []
         if moments.n > moments.dimension:
             moments._mean, moments._scatter = tensors["mean"].clone(), tensors["scatter"].clone()

@@ -1,25 +1,25 @@
 """Samples of a class-conditional latent diffusion model, measured (Table 5, reading 26)."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from pydantic import BaseModel, PositiveInt
 from torch import Tensor
 
 from pqgan.diffusion.sample import sample_classes
 from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.launch import launch
 from pqgan.engine.timing import arithmetic
-from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import Record, write_record
 from pqgan.settings import Settings
-from pqgan.storage.manifest import new_result
+from pqgan.storage.json_files import read_model
+from pqgan.storage.outputs import new_result
+from pqgan.storage.tensor_headers import read_headers
 from pqgan.tokenizer.load import load_tokenizer
 
 from . import processes
@@ -79,7 +79,7 @@ def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference
     subject = loaded.subject()
     how = f"DDIM {reading.sampler_steps} steps, eta {reading.eta:g}, no guidance, balanced classes"
     measurements = seen.measurements(how)
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         for number, image in enumerate(pictures):
             save_png(image, folder / f"{number}.png")
         write_record(
@@ -122,23 +122,18 @@ def balanced_labels(samples: int, classes: int) -> Tensor:
     return torch.arange(samples) % classes
 
 
+class _Classes(BaseModel):
+    num_classes: PositiveInt
+
+
 def _classes(model: Path) -> int:
     path = model / "class_embedding" / "config.json"
-    try:
-        return int(json.loads(path.read_text())["num_classes"])
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the folder of a class-conditional model") from None
-    except (KeyError, ValueError):
-        raise DataError(f"{path}: no num_classes; expected the configuration of a class embedding") from None
+    return read_model(path, _Classes, "the configuration of a class-conditional model's embedding").num_classes
 
 
 def _parameters(folder: Path) -> int:
     """Parameter count from the headers of the weight files, without loading them."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            count += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
-    return count
+    return sum(prod(tensor.shape) for tensor in read_headers(folder).values())
 
 
 def _with_progress(samples: Iterable[Tensor], total: int, name: str) -> Iterable[Tensor]:

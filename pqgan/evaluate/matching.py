@@ -1,30 +1,25 @@
 """What matching costs: added to a reconstruction, and beside other searches (Figure 5, appendix B, reading 24)."""
 
 import time
-from pathlib import Path
 
 from pqgan.engine.launch import device
 from pqgan.engine.timing import device_name
 from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.quantise.matching import available
-from pqgan.records import Record, write_record
+from pqgan.records import Record
 from pqgan.settings import Settings
 from pqgan.settings.evaluation import SearchCase
-from pqgan.storage.atomic import write_text
-from pqgan.storage.manifest import new_result
 
 from .matching_overhead import overheads
 from .matching_search import Searches
-from .matching_table import table
 
 
-def run(settings: Settings, job: Job, *, out: Path) -> None:
+def measure(settings: Settings, job: Job) -> Record:
     """Time reconstructions and searches on one device.
 
     Args:
         job: of chapter matching.
-        out: metrics.json, and table.txt with the same numbers for people.
 
     Raises:
         ResourceError: the settings ask for an accelerator that this machine does not have.
@@ -45,7 +40,7 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     origin = provenance(job)  # before the record of the peak starts anew
     for case, ways in quick.items():
         measurements += searches.memory(case, ways)
-    record = Record(
+    return Record(
         kind="matching",
         name=job.name,
         scale=settings.name,
@@ -67,6 +62,3 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
         seconds=round(time.perf_counter() - started, 3),
         provenance=origin,
     )
-    with new_result(out) as folder:
-        write_record(folder, record)
-        write_text(folder / "table.txt", table(record) + "\n")

@@ -1,6 +1,7 @@
 """What the quantiser adds to a reconstruction: ours, and the plain one that holds all distances."""
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
@@ -22,8 +23,8 @@ from .turns import in_turns
 
 OURS = "pqgan"
 WITHOUT = "without"
-PATIENCE = 60.0
-"""Seconds for the runs of one way with one configuration."""
+PATIENCE = 30.0
+"""Seconds for the runs of one way with one configuration and batch; n says how many they were enough for."""
 
 Quantise = Callable[[Tensor], Quantised]
 
@@ -41,7 +42,7 @@ def overheads(settings: Settings, device: torch.device) -> list[Measurement]:
     dtype = torch.bfloat16 if bench.precision == "bf16-mixed" and device.type == "cuda" else torch.float32
     found = []
     for config in bench.configs:
-        model = build(config, settings.scale.tokenizer.trunks[bench.F], settings.reading, seed).to(device).eval()
+        model = build(config, settings.scale.tokenizer.trunks[bench.F].alone, settings.reading, seed).to(device).eval()
         lay_out(hardware, model)
         quantisers = {OURS: model.quantiser, FULL: _in_fp32(LoopedQuantiser(model.quantiser).to(device))}
         for batch in bench.batches:
@@ -84,7 +85,7 @@ def _conditions(config: PQConfig, batch: int, resolution: int) -> dict[str, int]
 
 
 def rows(seconds: dict[tuple[str, str], list[float]], conditions: dict[str, int], where: str) -> list[Measurement]:
-    """Medians, and what each quantiser adds.
+    """Medians, what each quantiser adds by them (reading 24), and its own time as a share of means (appendix B).
 
     Args:
         seconds: by (reconstruction, way) and (quantiser, way) of every run.
@@ -107,17 +108,20 @@ def rows(seconds: dict[tuple[str, str], list[float]], conditions: dict[str, int]
             conditions=conditions | way,
         )
 
-    without = row("seconds_without", seconds["reconstruction", WITHOUT])
+    bare = seconds["reconstruction", WITHOUT]
+    without = row("seconds_without", bare)
     found = [without]
     for kind, way in seconds:
         if kind == "quantiser":
-            found.append(row("quantiser_seconds", seconds[kind, way], way=way))
+            found += [row("quantiser_seconds", seconds[kind, way], way=way)]
+            found += [_matching_overhead(seconds[kind, way], bare, conditions | {"way": way}, where)]
         elif way != WITHOUT:
             with_ = row("seconds_with", seconds[kind, way], way=way)
+            added = partial(_added, with_=_laps(seconds[kind, way]), without=_laps(bare))
             overhead = Measurement(
                 metric="overhead",
                 value=(with_.value - without.value) / without.value,
-                interval=_interval(seconds[kind, way], seconds["reconstruction", WITHOUT]),
+                interval=interval(torch.arange(min(with_.n, without.n)), added),
                 n=min(with_.n, without.n),
                 protocol=f"(with - without) / without the quantiser, of medians in turns, {where}",
                 conditions=conditions | {"way": way},
@@ -126,12 +130,25 @@ def rows(seconds: dict[tuple[str, str], list[float]], conditions: dict[str, int]
     return found
 
 
-def _interval(with_: list[float], without: list[float]) -> tuple[float, float] | None:
-    """Of the overhead, by bootstrap over turns: what disturbs a turn disturbs both its runs."""
+def _laps(seconds: list[float]) -> Tensor:
+    return torch.tensor(seconds, dtype=torch.float64)
 
-    def overhead(turns: Tensor) -> float:
-        drawn = turns.long().tolist()
-        bare = median(without[turn] for turn in drawn)
-        return (median(with_[turn] for turn in drawn) - bare) / bare
 
-    return interval(torch.arange(min(len(with_), len(without))), overhead)
+def _added(turns: Tensor, with_: Tensor, without: Tensor) -> Tensor:
+    """Of some turns, whose runs stay together: what disturbs a turn disturbs both its runs."""
+    bare = without[turns.long()].quantile(0.5)
+    return (with_[turns.long()].quantile(0.5) - bare) / bare
+
+
+def _matching_overhead(own: list[float], without: list[float], conditions: dict, where: str) -> Measurement:
+    """Appendix B's ratio, over the turns in which both were run."""
+    n = min(len(own), len(without))
+    own, without = _laps(own[:n]), _laps(without[:n])
+    return Measurement(
+        metric="matching_overhead",
+        value=float(own.mean() / without.mean()),
+        interval=interval(torch.arange(n), lambda turns: own[turns.long()].mean() / without[turns.long()].mean()),
+        n=n,
+        protocol=f"the quantiser by itself / a reconstruction without it, of means over all turns, {where}",
+        conditions=conditions,
+    )

@@ -8,7 +8,7 @@ from .matching_overhead import OURS
 from .peers import FAISS, FULL, VQP, WAYS
 
 SEARCH_METRICS = ("matching_seconds", "wrong_codes", "matching_memory")
-RECONSTRUCTION_METRICS = ("seconds_without", "seconds_with", "overhead", "quantiser_seconds")
+RECONSTRUCTION_METRICS = ("seconds_without", "seconds_with", "overhead", "quantiser_seconds", "matching_overhead")
 
 
 def table(record: Record) -> str:
@@ -65,19 +65,22 @@ def _reconstructions(record: Record) -> list[str]:
             values[item.metric, item.conditions.get("way")] = item.value
     if not found:
         return []
-    lines = [("batch", "d/S/K", "without", "with ours", "added", "alone", "with all distances", "added", "alone")]
+    each = ("added", "alone", "share")
+    lines = [("batch", "d/S/K", "without", "with ours", *each, "with all distances", *each)]
     for (batch, case), values in sorted(found.items(), key=lambda each: each[0][0]):
         cells = [_ms(values["seconds_without", None])]
         for way in (OURS, FULL):
             added = f"{values['overhead', way]:+.1%}"
-            cells += [_ms(values["seconds_with", way]), added, _ms(values["quantiser_seconds", way])]
+            share = f"{values['matching_overhead', way]:.1%}"
+            cells += [_ms(values["seconds_with", way]), added, _ms(values["quantiser_seconds", way]), share]
         lines.append((str(batch), "/".join(map(str, case)), *cells))
     about = record.subject
-    protocol = next(item.protocol for item in record.measurements if item.metric == "overhead")
+    protocols = {item.metric: item.protocol for item in record.measurements}
     return [
         f"reconstruction of a batch with and without its quantiser, ms; F = {about['F']}, {about['resolution']} px",
         *_aligned(lines),
-        f"added: {protocol}",
+        f"added: {protocols['overhead']}",
+        f"share: {protocols['matching_overhead']}",
         "alone: the quantiser by itself; all distances: held at a time, a subspace after the other",
     ]
 

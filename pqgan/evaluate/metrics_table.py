@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Iterable
 
+from pqgan.data.pixels import told
 from pqgan.records import METRIC_NAMES, FeatureNetwork, Measurement, Record
 
 WIDTH = 120
@@ -11,6 +12,7 @@ NAMES = METRIC_NAMES | {
     "H_n_min": "H_n, least",
     "dead_codes": "dead codes",
     "bits_per_pixel": "bits/pixel",
+    "entropy_bits_per_pixel": "entropy/px",
     "images_per_second": "images/s",
 }
 """Metric -> its name in the table, where that is another."""
@@ -40,21 +42,28 @@ def _about(record: Record) -> list[str]:
     """Model and images."""
     about, lines = record.subject, []
     if model := record.provenance.get("model"):
-        codes = f", S={about['S']}, K={about['K']}" if "K" in about else ""
-        what = f"{about['kind']}, F={about['F']}, d={about['d']}{codes}, {about['parameters']:,} parameters"
-        lines += _wrapped("model:", f"{record.name} ({what}); {_source(FeatureNetwork(**model))}")
+        lines += _wrapped("model:", f"{record.name} ({_what(about)}); {_source(FeatureNetwork(**model))}")
     for role in ("generated", "images"):
         if seen := record.provenance.get(role):
             lines += _wrapped(f"{role}:", _set(seen))
     return lines
 
 
+def _what(about: dict) -> str:
+    if about["kind"] == "codec":
+        return "{method}, quality {quality}, {subsampling}".format(**about, **about["encoded"]["images"])
+    codes = f", S={about['S']}, K={about['K']}" if "K" in about else ""
+    return f"{about['kind']}, F={about['F']}, d={about['d']}{codes}, {about['parameters']:,} parameters"
+
+
 def _set(seen: dict) -> str:
     how = {"crop": "a square from the centre of each", "squash": "both sides brought there"}[seen["geometry"]]
     of_all = f" of {seen['found']}, spread evenly" if seen["found"] > seen["n"] else ""
+    # records of before colours were converted have no such counts
+    profiles = told(seen.get("converted", 0), seen.get("profiles_ignored", 0))
     copies = f"; copies of others among them: {seen['copies']}" if seen["copies"] else ""
     others = f"; {seen['others']} other file{'s' * (seen['others'] > 1)} skipped" if seen["others"] else ""
-    return f"{seen['folder']}: {seen['n']} images{of_all}, {seen['size']} px ({how}){copies}{others}"
+    return f"{seen['folder']}: {seen['n']} images{of_all}, {seen['size']} px ({how}){copies}{profiles}{others}"
 
 
 def _rows(measurements: Iterable[Measurement]) -> list[str]:

@@ -9,15 +9,17 @@ from typing import Any, Literal
 import torch
 
 from pqgan import weights
-from pqgan.data.pixels import Geometry
+from pqgan.data.pixels import Geometry, check_side
 from pqgan.errors import ResourceError, SettingsError
+from pqgan.machine import cores, most_processes
 from pqgan.settings.evaluation import Features
+from pqgan.settings.hardware import Hardware
 from pqgan.settings.readings import MetricsReading
-from pqgan.settings.scale import Hardware
+from pqgan.storage.outputs import check_folder
 
 from .defaults import FEATURES, READINGS
 from .networks import needed
-from .places import check_out, name_of
+from .places import EVALUATION, REFERENCE, name_of, place_of
 from .reference import ABOUT
 
 WORKERS = 8
@@ -55,7 +57,7 @@ class Options:
     @property
     def place(self) -> Path:
         """Folder of the result."""
-        return self.out or Path("evaluations") / f"{self.name}-on-{name_of(self.images)}"
+        return self.out or place_of(self.model or str(self.generated), self.images)
 
     @property
     def networks(self) -> Features:
@@ -109,22 +111,28 @@ class Options:
                 raise SettingsError(f"--{option}: belongs to reconstructions; with --generated leave it out")
         if self.reference and {"rfid", "cmmd"} <= set(self.left_out):
             raise SettingsError("--reference: holds what rfid and cmmd need, and both are left out; leave it out too")
+        check_side(self.size)
         self._check_places()
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ResourceError("--device: got 'cuda', but torch sees no CUDA device; run where one is, or give cpu")
         if self.hardware.accelerator == "cuda" and self.devices > torch.cuda.device_count():
             raise ResourceError(f"--devices: got {self.devices}; allowed: up to {torch.cuda.device_count()} here")
+        if self.hardware.accelerator == "cpu" and self.devices > most_processes():
+            raise ResourceError(
+                f"--devices: got {self.devices}; allowed: up to {most_processes()} processes on {cores()} cores"
+            )
         self._check_weights()
 
     def _check_places(self) -> None:
-        read = {"images": self.images, "generated": self.generated}
-        for option, path in {**read, "reference": self.reference, "out": self.place}.items():
+        read = {"--images": self.images, "--generated": self.generated}
+        for option, path in {**read, "--reference": self.reference, "--out": self.place}.items():
             if path is not None and not _is_text(path):
-                raise SettingsError(f"--{option}: got {str(path)!a}; rename it: metrics.json takes UTF-8 alone")
+                raise SettingsError(f"{option}: got {str(path)!a}; rename it: metrics.json takes UTF-8 alone")
         model = Path(self.model) if self.model and os.path.exists(self.model) else None
-        check_out(self.place, "out", **read, reference=self.reference, model=model)
+        apart = {**read, "--model": model}
+        check_folder(self.place, EVALUATION, apart={**apart, "--reference": self.reference})
         if self.reference and not has_reference(self.reference):
-            check_out(self.reference, "reference", **read, model=model)
+            check_folder(self.reference, REFERENCE, option="--reference", apart=apart)
 
     def _check_weights(self) -> None:
         try:

@@ -1,14 +1,15 @@
-"""Where `pqgan evaluate` writes: never over anything but its own earlier result, never among what it reads."""
+"""How `pqgan evaluate` names what it writes."""
 
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
 
 from pqgan.data.names import shown
-from pqgan.errors import DataError, SettingsError
-from pqgan.records import read_record
 
-METRICS, PICTURES = "metrics.json", "pictures"
+PICTURES = "pictures"
+EVALUATION, REFERENCE = "evaluate", "reference"
+"""Kinds of what it writes: the result, and features of the originals, which are those of that chapter."""
 
 
 def name_of(what: str | Path) -> str:
@@ -18,46 +19,11 @@ def name_of(what: str | Path) -> str:
     return re.sub(r"[^\w.+=-]+", "-", shown(name)).strip("-.") or "root"
 
 
-def check_out(out: Path, option: str, **used: Path | None) -> None:
-    """Whether a folder may be made, in place of an earlier result.
-
-    Args:
-        out: the folder.
-        option: that names it.
-        used: by option, what is read or written besides.
-
-    Raises:
-        SettingsError: there is something there that is no earlier result; or it would lie among the images, or hold
-            what is used; or it cannot be made.
+def place_of(what: str | Path, images: Path) -> Path:
+    """Folder of the result where none is asked for: another for every model, or generated folder, and every folder of
+    images, whatever their names; the same for the same ones.
     """
-    place = Path(os.path.realpath(out))
-    for other, path in used.items():
-        _check_apart(place, f"--{option}: {out}", Path(os.path.realpath(path)) if path else None, other)
-    if place.is_dir() and any(place.iterdir()) and not (option == "out" and _is_evaluation(place)):
-        raise SettingsError(f"--{option}: {out} is there and no result of pqgan evaluate; choose another, or remove it")
-    parent = place.parent
-    while not os.path.lexists(parent):
-        parent = parent.parent
-    if not parent.is_dir() or (os.path.lexists(place) and not place.is_dir()):
-        raise SettingsError(f"--{option}: {parent if not parent.is_dir() else out} is a file; expected a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise SettingsError(f"--{option}: {out} cannot be made: {parent} is not writable; choose another")
-
-
-def _check_apart(place: Path, told: str, other: Path | None, option: str) -> None:
-    if other is None:
-        return
-    if other.is_relative_to(place):
-        raise SettingsError(f"{told} {'is' if other == place else 'holds'} what --{option} names; choose another")
-    # beside the weights of a model it harms nothing
-    if place.is_relative_to(other) and option != "model":
-        raise SettingsError(f"{told} lies in what --{option} names; choose another")
-
-
-def _is_evaluation(folder: Path) -> bool:
-    if {path.name for path in folder.iterdir()} - {METRICS, PICTURES}:
-        return False
-    try:
-        return read_record(folder).scale is None
-    except (DataError, OSError, UnicodeDecodeError):
-        return False
+    both = [os.path.realpath(path) if os.path.exists(path) else str(path) for path in (what, images)]
+    # a name may have bytes that are no text, which is said later
+    told_apart = sha256("\0".join(both).encode(errors="surrogateescape")).hexdigest()[:8]
+    return Path("evaluations") / f"{name_of(what)}-on-{name_of(images)}-{told_apart}"

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
 from pqgan.settings.readings import MetricsReading
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import new_result
 from pqgan.tokenizer.load import Tokenizer
 
 from . import processes, reference
 from .baselines.open import open_model
+from .codecs import Codec
 from .comparison import Comparison
 from .networks import Networks
 from .pixels import save_png, to_uint8
@@ -40,6 +42,8 @@ class Pass:
     seconds: dict[str, float]
     """Of each part of the pass, in this process."""
     speed: Measurement
+    encoded: dict[str, Any]
+    """How a codec wrote the set's files; empty for a tokenizer."""
     pictures: tuple[Tensor, Tensor] = field(repr=False)
     """The first originals and their reconstructions (N, 3, H, W), uint8."""
 
@@ -62,7 +66,7 @@ def reconstruct(
     """Reconstruct a set and feed every metric; every process of the job takes its share of the images.
 
     Args:
-        tokenizer: on the networks' device.
+        tokenizer: on the networks' device; of a codec the quality is found first.
         reading: which way to compute a metric is the headline.
         role: of the set in the tables.
         batch: images at a time.
@@ -73,26 +77,30 @@ def reconstruct(
         name: of the model, for the progress bar.
 
     Raises:
-        SettingsError: the tokenizer's F does not divide the size of the images.
+        SettingsError: the tokenizer's F does not divide the size of the images; no quality of a codec has its bits.
         NumericalError: a reconstruction is not finite.
     """
     check_size(tokenizer, images.size)
     target = networks.device
+    share = processes.share_of_batches(len(images), batch)
+    loaded = partial(
+        evaluation_batches, images, batch=batch, geometry=geometry, images=share, workers=workers, device=target
+    )
+    if isinstance(tokenizer, Codec):
+        tokenizer = tokenizer.on(lambda: (found.images for found in loaded()), role)
     comparison = Comparison(networks, reading, tokenizer.subject(), originals)
     stopwatch = Stopwatch(target)
-    share = processes.share_of_batches(len(images), batch)
     kept: list[tuple[Tensor, Tensor]] = []
     seen = share.start
     started = time.perf_counter()
-    batches = evaluation_batches(images, batch=batch, geometry=geometry, images=share, workers=workers, device=target)
     bar = ImageProgress(f"{name} on {role}", len(share), quiet=not processes.is_first())
     with measured(target) as parts, agreeing(), bar:
-        for found in batches:
+        for found in loaded():
             if len(share) <= batch:
                 tokenizer.reconstruct(found.images)  # the first reconstruction allocates and selects kernels
             with section("reconstruction"), stopwatch.lap():
-                reconstructions, codes = tokenizer.round_trip(found.images)  # (B, 3, H, W), (B, S, h, w)
-            comparison.update(found.images, reconstructions, codes)
+                reconstructions, stored = tokenizer.round_trip(found.images)  # (B, 3, H, W)
+            comparison.update(found.images, reconstructions, stored)
             first = max(0, min(len(found.images), pictures - seen))
             kept.append((to_uint8(found.images[:first]), to_uint8(reconstructions[:first])))
             seen += len(found.images)
@@ -103,7 +111,8 @@ def reconstruct(
     sides = (torch.cat([empty, *side]) for side in zip(*kept, strict=True)) if kept else (empty, empty)
     whole = comparison.over_processes()
     speed = _speed(role, stopwatch.laps(), len(share), batch, target)
-    return Pass(whole, seconds, speed, tuple(processes.cat(side) for side in sides))
+    encoded = tokenizer.encoded() if isinstance(tokenizer, Codec) else {}
+    return Pass(whole, seconds, speed, encoded, tuple(processes.cat(side) for side in sides))
 
 
 def check_size(tokenizer: Tokenizer, size: int) -> None:
@@ -148,7 +157,7 @@ def run(
             networks,
             reading.metrics,
             role=role,
-            batch=section_.batch,
+            batch=settings.scale.evaluation_batch(images.size),
             geometry=reading.data.geometry,
             originals=originals[role],
             workers=hardware.workers,
@@ -159,14 +168,14 @@ def run(
     }
     if not processes.is_first():
         return
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         for role, made in passes.items():
             save_pictures(folder / "showcase" / role, *made.pictures)
         record = Record(
             kind="reconstruction",
             name=job.name,
             scale=settings.name,
-            subject={**tokenizer.subject(), "stage": _stage(job)},
+            subject={**subject(tokenizer, passes), "stage": _stage(job)},
             sets={role: images.name for role, images in prepared.items()},
             **results(passes, networks, started),
             provenance=provenance(
@@ -176,6 +185,12 @@ def run(
             ),
         )
         write_record(folder, record)
+
+
+def subject(tokenizer: Tokenizer, passes: dict[str, Pass]) -> dict[str, Any]:
+    """A record's, with what the passes settled, by role."""
+    encoded = {role: made.encoded for role, made in passes.items() if made.encoded}
+    return tokenizer.subject() | ({"encoded": encoded} if encoded else {})
 
 
 def results(passes: dict[str, Pass], networks: Networks, started: float) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -18,7 +19,10 @@ from pqgan.provenance import write_provenance
 from pqgan.records import FeatureNetwork
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
-from pqgan.storage.manifest import new_result, sha256
+from pqgan.storage.json_files import in_line, read_model
+from pqgan.storage.manifest import Sha256, check_listed, sha256
+from pqgan.storage.outputs import new_result
+from pqgan.storage.tensor_headers import read_header
 
 from .clip import Clip
 from .features import Inception, Resize
@@ -27,6 +31,7 @@ from .networks import Networks, SetFeatures
 
 ABOUT = "reference.json"
 FEATURES = "features.safetensors"
+REMEDY = "delete the folder and make it again"
 
 
 class About(BaseModel):
@@ -34,10 +39,10 @@ class About(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     name: str
     """Of the set."""
-    digest: str
+    digest: Sha256
     """Of the set's content."""
     n: int
     size: int
@@ -47,7 +52,7 @@ class About(BaseModel):
     networks: dict[str, FeatureNetwork]
     device: str
     dtype: str
-    sha256: str
+    sha256: Sha256
     """Of the features' file."""
 
 
@@ -87,7 +92,7 @@ class Reference:
             if found != network.source:
                 expected = f"{network.label} ({_brief(network.source)})"
                 got = f"the same with {_brief(found)}" if found else ", ".join(self.about.networks)
-                raise DataError(f"{self.where}: made through {got}; expected {expected}; make it again")
+                raise DataError(f"{self.where}: made through {in_line(got)}; expected {expected}; make it again")
         for name, expected, got in (("images", n, self.n), ("content digest", digest, self.about.digest)):
             if expected is not None and expected != got:
                 raise DataError(
@@ -119,14 +124,14 @@ def run(settings: Settings, job: Job, *, data: Path, out: Path) -> None:
     size = job.spec["size"]
     batches = evaluation_batches(
         prepared,
-        batch=section.batch,
+        batch=settings.scale.evaluation_batch(size),
         resolution=size,
         geometry=reading.data.geometry,
         workers=settings.scale.hardware.workers,
         device=target,
     )
     features = collect(networks, (batch.images for batch in batches), reading.metrics.fid)
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         write(features, folder, name=prepared.name, digest=prepared.digest, size=size)
         write_provenance(folder, job)
 
@@ -176,16 +181,13 @@ def read(folder: Path | str, target: torch.device | str = "cpu") -> Reference:
         DataError: it is missing, damaged, or no such folder.
     """
     folder = Path(folder)
-    try:
-        about = About.model_validate_json((folder / ABOUT).read_text())
-    except FileNotFoundError:
-        raise DataError(f"{folder / ABOUT}: no such file; expected a folder made by pqgan reference") from None
-    except (ValidationError, UnicodeDecodeError):
-        raise DataError(f"{folder / ABOUT}: not a reference of schema 1; delete the folder and make it again") from None
+    about = read_model(folder / ABOUT, About, f"that of a folder made by pqgan reference; {REMEDY}")
+    check_listed(folder / ABOUT)
     path = folder / FEATURES
     found = sha256(path) if path.is_file() else "missing"
     if found != about.sha256:
-        raise DataError(f"{path}: sha256 is {found}; {ABOUT} lists {about.sha256}; delete the folder and make it again")
+        raise DataError(f"{path}: sha256 is {found}; {ABOUT} lists {about.sha256}; {REMEDY}")
+    read_header(path)
     tensors = load_file(path)
     moments: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -193,10 +195,14 @@ def read(folder: Path | str, target: torch.device | str = "cpu") -> Reference:
         if kind == "moments":
             resize, _, part = rest.rpartition(".")
             moments.setdefault(resize, {})[part] = tensor.to(target)
-    return Reference(
-        about,
-        {resize: Moments.from_tensors(parts) for resize, parts in moments.items()},
-        {way: tensors[key] for way in (True, False) if (key := f"embeddings.{_way(way)}") in tensors},
-        tensors[f"rows.{about.rows}"],
-        str(folder),
-    )
+    embeddings = {way: tensors[key] for way in (True, False) if (key := f"embeddings.{_way(way)}") in tensors}
+    rows = tensors.get(f"rows.{about.rows}")
+    try:
+        made = {resize: Moments.from_tensors(parts) for resize, parts in moments.items()}
+    except ValueError as error:
+        raise DataError(f"{path}: {in_line(error)}; {REMEDY}") from None
+    counts = {each.shape[0] if each.dim() == 2 else None for each in (rows, *embeddings.values()) if each is not None}
+    sizes = {(each.n, each.dimension) for each in made.values()}
+    if rows is None or counts != {about.n} or not sizes <= {tuple(rows.shape)}:
+        raise DataError(f"{folder / ABOUT}: says other images or rows than {FEATURES} holds; {REMEDY}")
+    return Reference(about, made, embeddings, rows, str(folder))

@@ -16,9 +16,8 @@ from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
-from pqgan.storage.manifest import new_result
-
-BASELINE = "SDv2.1"
+from pqgan.settings.names import BASELINE
+from pqgan.storage.outputs import new_result
 
 
 def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, tokenizer: Path | None, out: Path) -> None:
@@ -35,7 +34,7 @@ def run(settings: Settings, job: Job, *, backbone: Path, unet: Path | None, toke
         SettingsError: an image size that tokenizer and U-Net do not divide.
     """
     record = measure(settings, job, load_pipeline(unet, backbone, tokenizer))
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         write_record(folder, record)
 
 

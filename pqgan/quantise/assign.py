@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .matching import BACKENDS, available, narrow
-from .usage import side_by_side
+from .ranges import check_form, checked_side_by_side, side_by_side
 
 
 @torch.library.custom_op("pqgan::assign", mutates_args=())
@@ -33,13 +33,27 @@ def assign(z: Tensor, codebooks: Tensor, on_codebook: float, on_latents: float) 
         codes, z_q, error = kernels.assign(narrow(z), codebooks)
     else:
         codes = BACKENDS[backend](z, codebooks)
-        z_q = torch.empty_like(z, dtype=torch.float32).copy_(words(codes, codebooks).transpose(2, 3))
+        z_q = torch.empty_like(z, dtype=torch.float32).copy_(found_words(codes, codebooks).transpose(2, 3))
         error = (z_q - z).square_().sum()
     return codes, z_q, error * ((on_codebook + on_latents) / z.numel())
 
 
-def words(codes: Tensor, codebooks: Tensor) -> Tensor:
-    """Codewords (B, S, ..., c) of codes (B, S, ...) in codebooks (S, K, c)."""
+def words(codes: Tensor, codebooks: Tensor, what: str = "words") -> Tensor:
+    """Codewords (B, S, ..., c) of codes (B, S, ...), of any integer type, in codebooks (S, K, c).
+
+    Args:
+        what: is being done, for the message.
+
+    Raises:
+        ValueError: no integers, another number of subspaces, or a code outside [0, K): names its subspace and place.
+    """
+    S, K, _ = codebooks.shape
+    check_form(what, codes, S)
+    return torch.nn.functional.embedding(checked_side_by_side(what, codes, K), codebooks.flatten(0, 1))
+
+
+def found_words(codes: Tensor, codebooks: Tensor) -> Tensor:
+    """`words` of codes that a search in these codebooks found, int64, which need no check."""
     return torch.nn.functional.embedding(side_by_side(codes, codebooks.shape[1]), codebooks.flatten(0, 1))
 
 
@@ -59,10 +73,10 @@ def _backward(
         from . import kernels
 
         weights = each * on_latents, each * on_codebook
-        grad_z, grad_codebooks = kernels.assign_backward(grad_z_q, *weights, narrow(z), codes, codebooks)
+        grad_z, grad_codebooks = kernels.assign_backward(grad_z_q, *weights, narrow(z), codes, codebooks, found=True)
         return grad_z.to(z.dtype), grad_codebooks
     S, K, c = codebooks.shape
-    difference = z.float() - words(codes, codebooks).transpose(2, 3)  # (B, S, c, P)
+    difference = z.float() - found_words(codes, codebooks).transpose(2, 3)  # (B, S, c, P)
     grad_z = torch.empty_like(z).copy_(grad_z_q + 2 * each * on_latents * difference)
     flat = side_by_side(codes, K).flatten()  # (B S P)
     rows = difference.transpose(2, 3).reshape(-1, c).mul_(-2 * each * on_codebook)  # (B S P, c)

@@ -3,7 +3,8 @@
 Numbers are little-endian, texts UTF-8, b = ceil(log2 K):
 
     preamble   8 bytes MAGIC, 4 bytes format version, 4 bytes length of the header
-    header     JSON: F, K, S, b as "bits", d, and the tokenizer: "model" its class, "weights" the sha256 of its files
+    header     JSON: F, K, S, b as "bits", d, and the tokenizer: "model" its class, "network" a sha256 over its config
+               and its tensors, as pqgan.tokenizer.identity says; in format 1 "weights", the sha256 of each of its files
     payload    each image's codes (S, h, w) in C order, packed as pqgan.quantise.packing says and filled up to a byte:
                ceil(S*h*w*b / 8) bytes an image, in the order of the index
     index      a line of JSON an image: name, width and height in pixels, h = ceil(height / F) and w = ceil(width / F)
@@ -24,7 +25,9 @@ from .packing import LARGEST_K, SMALLEST_K, bits_of, packed_size
 
 MAGIC = b"\x89PQC\r\n\x1a\n"
 """As PNG's: no text, and other bytes once something has converted line ends."""
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Format versions."""
 PREAMBLE = struct.Struct("<8sII")
 FOOTER = struct.Struct("<Q32s")
 LONGEST_HEADER = 1 << 20
@@ -40,7 +43,8 @@ class _Record(BaseModel):
 
     def json_bytes(self) -> bytes:
         """The same bytes for the same values."""
-        return json.dumps(self.model_dump(), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        content = self.model_dump(exclude_defaults=True)
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Header(_Record):
@@ -53,13 +57,17 @@ class Header(_Record):
     d: Size
     model: str
     """Class of the tokenizer."""
-    weights: dict[str, str]
-    """sha256 of each of its weight files."""
+    network: str = ""
+    """sha256 over its config and tensors; empty in format 1."""
+    weights: dict[str, str] = Field(default={})
+    """sha256 of each of its weight files, in format 1."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Header":
         if self.bits != bits_of(self.K):
             raise ValueError(f"bits is {self.bits}; K={self.K} takes {bits_of(self.K)}")
+        if bool(self.network) == bool(self.weights):
+            raise ValueError("expected either network or weights, to say which tokenizer's codes these are")
         if self.d % self.S:
             raise ValueError(f"S={self.S} does not divide d={self.d}")
         return self

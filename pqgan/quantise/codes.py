@@ -26,6 +26,7 @@ from .code_format import (
     LONGEST_LINE,
     MAGIC,
     PREAMBLE,
+    READABLE,
     VERSION,
     Entry,
     Header,
@@ -156,9 +157,9 @@ class CodeFile:
         if len(start) < PREAMBLE.size:
             raise self._damaged(f"{size} bytes")
         _, version, header_size = PREAMBLE.unpack(start)
-        if version != VERSION:
+        if version not in READABLE:
             raise DataError(
-                f"{self.path}: a code file of format {version}; this pqgan reads format {VERSION}; "
+                f"{self.path}: a code file of format {version}; this pqgan reads format {VERSION} and older; "
                 + ("use a newer one" if version > VERSION else AGAIN)
             )
         payload = PREAMBLE.size + header_size
@@ -221,7 +222,6 @@ class CodeFile:
         self._file.seek(self._starts[index])
         packed = self._file.read(entry.packed_size(self.header))
         try:
-            codes = unpack(packed, S * entry.h * entry.w, self.header.K)
+            return unpack(packed, (S, entry.h, entry.w), self.header.K)
         except ValueError as error:
             raise self._damaged(f"{entry.name!a}: {error}") from None
-        return codes.reshape(S, entry.h, entry.w)

@@ -4,7 +4,11 @@ Bit j of the string is bit j % 8, counted from the least significant, of byte j 
 first, takes bits i*b to (i+1)*b - 1. What is left of the last byte is zero.
 """
 
+import math
+
 import numpy as np
+
+from pqgan.subjects import code_bits
 
 SMALLEST_K, LARGEST_K = 2, 1 << 24
 BLOCK = 1 << 16
@@ -19,7 +23,7 @@ def bits_of(K: int) -> int:
     """
     if not SMALLEST_K <= K <= LARGEST_K:
         raise ValueError(f"codebooks of {K} words; allowed: {SMALLEST_K} to {LARGEST_K}")
-    return (K - 1).bit_length()
+    return code_bits(K)
 
 
 def packed_size(count: int, K: int) -> int:
@@ -36,10 +40,11 @@ def pack(codes: np.ndarray, K: int) -> bytes:
     """Integers of any shape, in C order, as `packed_size(codes.size, K)` bytes.
 
     Raises:
-        ValueError: a code outside [0, K).
+        ValueError: no integers, or a code outside [0, K): names it and its place.
     """
-    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < K:
-        raise ValueError(f"codes from {codes.min()} to {codes.max()}; allowed: 0 to {K - 1}")
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise ValueError(f"codes of type {codes.dtype}; expected integers")
+    _check(codes, K)
     bits, kind = bits_of(K), code_type(K)
     flat = np.ascontiguousarray(codes, kind).reshape(-1)
     blocks = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
@@ -51,12 +56,21 @@ def _packed(octets: np.ndarray, bits: int) -> bytes:
     return np.packbits(used.reshape(-1), bitorder="little").tobytes()
 
 
-def unpack(packed: bytes, count: int, K: int) -> np.ndarray:
-    """The codes (count,), of `code_type(K)`.
+def _check(codes: np.ndarray, K: int) -> None:
+    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < K:
+        # one pass more, in an error alone
+        place = tuple(int(at) for at in np.argwhere((codes < 0) | (codes >= K))[0])
+        axes = "(subspace, row, column) " if codes.ndim == 3 else ""
+        raise ValueError(f"code {codes[place]} at {axes}{place}; allowed: 0 to {K - 1}")
+
+
+def unpack(packed: bytes, shape: int | tuple[int, ...], K: int) -> np.ndarray:
+    """The codes of `shape`, of `code_type(K)`.
 
     Raises:
-        ValueError: another number of bytes than so many codes take, or a code outside [0, K).
+        ValueError: another number of bytes than so many codes take, or a code outside [0, K): names it and its place.
     """
+    count = math.prod(shape) if isinstance(shape, tuple) else shape
     if len(packed) != packed_size(count, K):
         raise ValueError(f"{len(packed)} bytes for {count} codes; expected {packed_size(count, K)}")
     bits, kind = bits_of(K), code_type(K)
@@ -68,6 +82,6 @@ def unpack(packed: bytes, count: int, K: int) -> np.ndarray:
         used = np.unpackbits(octets[start * bits // 8 :], count=n * bits, bitorder="little")
         wide[:n, :bits] = used.reshape(n, bits)
         codes[start : start + n] = np.packbits(wide[:n].reshape(-1), bitorder="little").view(kind)
-    if count and int(codes.max()) >= K:
-        raise ValueError(f"a code of {codes.max()}; allowed: 0 to {K - 1}")
+    codes = codes.reshape(shape)
+    _check(codes, K)
     return codes

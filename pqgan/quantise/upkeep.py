@@ -1,38 +1,11 @@
-"""Upkeep of codebooks beside gradient steps: centres of k-means to start from, and new words for those nobody chooses.
+"""Upkeep of codebooks beside gradient steps: new words for those nobody chooses.
 
-Neither is in the paper; a training does both only where it is asked to.
+It is not in the paper; a training does it only where it is asked to.
 """
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-
-from pqgan.errors import NumericalError
-
-
-def kmeans(vectors: Tensor, K: int, *, passes: int, seed: int) -> Tensor:
-    """Centres (K, c) of the sub-vectors (N, c) of one subspace, on the CPU, as float32.
-
-    scikit-learn's mini-batch k-means (Sculley, 2010) after k-means++.
-
-    Args:
-        vectors: at least K.
-        passes: over the vectors, at most.
-        seed: of the result, which depends on nothing else.
-
-    Raises:
-        NumericalError: a vector is not finite.
-        ValueError: fewer than K vectors.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
-    if not vectors.isfinite().all():
-        raise NumericalError("k-means: latents of training images are not finite; check the weights of the encoder")
-    clusters = MiniBatchKMeans(K, n_init=1, max_iter=passes, batch_size=max(1024, K), random_state=seed % 2**32)
-    with threadpool_limits(1):  # threads add their sums up in the order in which they end
-        clusters.fit(vectors.float().cpu().numpy())
-    return torch.from_numpy(clusters.cluster_centers_)
 
 
 def sub_vectors_at(z_e: Tensor, S: int, places: Tensor, first: int = 0) -> Tensor:

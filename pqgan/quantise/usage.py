@@ -1,4 +1,4 @@
-"""How much of its codebooks a product quantiser uses: normalised entropy H_n and normalised perplexity P_n (eq. 3).
+"""How much of its codebooks a product quantiser uses: normalised entropy H_n and perplexity P_n (section 4.1, eq. 3).
 
 The paper defines both for one codebook. Over S of them there are two readings (point 15): the mean over subspaces, or
 one histogram of all S*K codewords side by side. With one codebook they are the same.
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed
 
 from .matching import available
+from .ranges import check_range, side_by_side
 
 Reading = Literal["mean_over_subspaces", "concatenated"]
 
@@ -35,16 +36,11 @@ class Usage:
         """Count the codes (B, S, h, w) of a batch, of any integer type.
 
         Raises:
-            ValueError: another number of subspaces, or a code outside [0, K).
+            ValueError: another number of subspaces, or a code outside [0, K): names its subspace and place.
         """
         if codes.dim() != 4 or codes.shape[1] != self.S:
             raise ValueError(f"Usage: got codes {tuple(codes.shape)}; expected (B, {self.S}, h, w)")
-        if not codes.numel():
-            return
-        least, most = torch.stack(codes.aminmax()).tolist()
-        if least < 0 or most >= self.K:
-            raise ValueError(f"Usage: got codes from {least} to {most}; expected 0 to {self.K - 1}")
-        self.counts += histogram(codes.flatten(2), self.K).to(self.counts.device)
+        self.counts += histogram(codes.flatten(2), self.K, what="Usage").to(self.counts.device)
 
     def over_processes(self) -> "Usage":
         """The sum of what all processes of the default group counted; each of them has to ask. Alone, a copy."""
@@ -101,25 +97,26 @@ class Usage:
         return float(self.dead_codes_of_subspaces().mean())
 
 
-def histogram(codes: Tensor, K: int) -> Tensor:
+def histogram(codes: Tensor, K: int, *, found: bool = False, what: str = "histogram") -> Tensor:
     """How often each codeword occurs.
 
     Args:
-        codes: (B, S, P) of any integer type, in [0, K).
+        codes: (B, S, P) of any integer type.
         K: codewords per subspace.
+        found: by a search in such codebooks, so that they need no check.
+        what: is being done, for the message.
 
     Returns:
         (S, K) int64 on the codes' device.
+
+    Raises:
+        ValueError: a code outside [0, K): names its subspace and place.
     """
+    if not found:
+        check_range(what, codes, K)
     S = codes.shape[1]
     if "triton" in available(codes.device):
         from . import kernels
 
-        return kernels.histogram(codes.long(), K)
+        return kernels.histogram(codes.long(), K, found=True)
     return torch.bincount(side_by_side(codes.long(), K).flatten(), minlength=S * K).view(S, K)
-
-
-def side_by_side(codes: Tensor, K: int) -> Tensor:
-    """Codes (B, S, ...) int64 with each subspace in its own range of K: indices into S*K codewords."""
-    S = codes.shape[1]
-    return codes + torch.arange(S, device=codes.device).mul_(K).view(S, *(1,) * (codes.dim() - 2))

@@ -1,5 +1,6 @@
 """A report to keep: tables and figures with every number behind them, apart from the run that made them."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ from pqgan.errors import SettingsError
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import check_folder, new_result
 
 from . import contents, origins, render
 from .results import Results
+from .text import markdown
 
+KIND = "collect"
+"""Of the folder, as its SHA256SUMS says."""
 KEPT = ("metrics.json", "selected.json", "provenance.json")
 """Files of a result that are kept, where it has them; its pictures and weights are not."""
 
@@ -37,11 +41,12 @@ def run(settings: Settings, plan: Plan, items: Sequence[str], out: Path, collect
             f"collect: got {', '.join(pictured)}; allowed: items made of numbers alone: "
             f"{', '.join(item for item in contents.ITEMS if item not in contents.PICTURED)}"
         )
-    with new_result(out) as folder:
+    check_folder(out, KIND, apart={"--results": collected})
+    with new_result(out, KIND) as folder:
         shown = [
             render.run(settings, plan, item, folder / f"{item}{render.suffix_of(item)}", collected) for item in items
         ]
-        jobs = {job.path: job for item in items for job in contents.inputs(plan, item)}
+        jobs = {job.path: job for item in items for job in contents.inputs(plan, item, collected)}
         _copy(Results(jobs.values(), collected), folder / "results")
         write_text(folder / "README.md", _readme(settings, shown))
 
@@ -59,13 +64,15 @@ def _readme(settings: Settings, items: Sequence[dict[str, Any]]) -> str:
     environment = Environment(
         loader=PackageLoader("pqgan.report", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    # GitHub's tables break at a bar, and what follows a < may be taken for a tag
-    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("<", "&lt;")
+    environment.filters["plain"] = markdown
+    environment.filters["cell"] = lambda text: markdown(text).replace("|", "\\|")  # a table breaks at a bar
+    environment.filters["alt"] = lambda text: re.sub(r"(?<!\\)[][]", r"\\\g<0>", markdown(text))
     made = {made["path"]: made for item in items for made in item["provenance"]}
     return environment.get_template("collection.md.jinja").render(
         scale=settings.name,
         reading=settings.reading_name,
         images=origins.made_from(settings),
+        grey=any(row["grey"] for item in items if item["kind"] == "table" for row in item["rows"]),
         items=[item | {"label": contents.label(item["item"])} for item in items],
         origin=origins.summed_up(made.values()),
         moment=origins.moment,

@@ -2,10 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
+from pqgan.settings import Settings
+from pqgan.settings.names import BACKBONE_VAE
+
+from . import generators
 
 ITEMS: dict[str, str] = {
     "table_claims": "The paper's claims, measured",
@@ -14,38 +19,82 @@ ITEMS: dict[str, str] = {
     "table3": "Sampling speed and memory",
     "table4": "Training schedule",
     "table5": "Class-conditional generation from scratch",
-    "figure1": "Reconstructions and their details",
-    "figure2": "PQGAN",
-    "figure3": "Reconstruction quality over the sweep",
-    "figure4": "One prompt, three generators",
+    "table_sweep": "Every configuration of the sweep; not in the paper",
+    "figure1": "Reconstructions at high resolution and their details",
+    "figure2": "Vector quantisation and product quantisation",
+    "figure3": "Reconstruction quality and use of the codebooks",
+    "figure4": "Generated examples",
     "figure5": "What matching costs",
-    "figure6": "How the codebooks are used",
-    "figure7": "High resolution, before and after fine-tuning",
-    "figure8": "Samples of PQSD-Precise",
-    "figure9": "Samples of PQSD-Quick",
-    "figure10": "Samples of PQSD-HR",
+    "figure6": "All metrics of reconstruction over the sweep",
+    "figure7": "More reconstructions at high resolution",
+    "figure8": "Samples at the smallest F",
+    "figure9": "Square samples at a larger F",
+    "figure10": "Samples of every size at a larger F",
+    "figure_bits": "What the bits buy",
+    "figure_factors": "The sweep at further factors F",
+    "figure_finetuned": "High resolution, before and after fine-tuning",
+    "figure_peers": "The search for codewords beside other libraries",
     "figure_ldm": "Samples of the class-conditional models",
 }
 """Title of each table and figure, in the order of the page."""
 
-SAMPLE_GRIDS = {"figure8": "PQSD-Precise", "figure9": "PQSD-Quick", "figure10": "PQSD-HR"}
-PICTURED = ("figure1", "figure4", "figure7", *SAMPLE_GRIDS, "figure_ldm")
+SAMPLES = (generators.OVERVIEW, *generators.GRIDS)
+"""Figures of an adapted generator's samples."""
+PICTURED = ("figure1", "figure7", *SAMPLES, "figure_finetuned", "figure_ldm")
 """Items that show images of results, and not their numbers alone."""
 
 
-def inputs(plan: Plan, item: str) -> list[Job]:
+MAY_LACK = {"table_claims": ("evaluate_finetuned", "generation", "speed")}
+"""Item -> chapters that a collected run need not have come to; the item says so where it would show them."""
+
+
+def inputs(plan: Plan, item: str, collected: Path | None = None) -> list[Job]:
     """The results that a table or figure reads, each once.
+
+    Args:
+        collected: results/ of a collection that it is made from; whole chapters of MAY_LACK that are not there are
+            left out.
 
     Raises:
         SettingsError: there is no such item.
     """
     if item not in ITEMS:
         raise SettingsError(f"render: got {item!r}; allowed: {', '.join(ITEMS)}")
-    if item in SAMPLE_GRIDS:
-        jobs: Iterable[Job] = [plan.job("samples", SAMPLE_GRIDS[item])]
+    if item in SAMPLES:
+        names = generators.variants(plan.settings, item)
+        jobs: Iterable[Job] = [plan.job("samples", name) for name in names]
     else:
         jobs = _READS[item](plan)
-    return list({job.path: job for job in jobs}.values())
+    lacking = () if collected is None else MAY_LACK.get(item, ())
+    left_out = [chapter for chapter in lacking if not (collected / chapter).exists()]
+    # runs of before there were codecs and linear tokenizers have none
+    later = () if collected is None else (*codecs(plan), *linear(plan))
+    without = [name for name in later if not (collected / "evaluate" / name).exists()]
+    read = (job for job in jobs if job.chapter not in left_out and job.name not in without)
+    return list({job.path: job for job in read}.values())
+
+
+def shortcuts(jobs: Iterable[Job]) -> list[int]:
+    """Factors F of the product-quantised tokenizers behind results that have a linear path around their trunk."""
+    found: set[int] = set()
+    waiting, seen = list(jobs), set()
+    while waiting:
+        job = waiting.pop()
+        if job.path in seen:
+            continue
+        seen.add(job.path)
+        waiting += job.inputs.values()
+        trunk = job.spec.get("trunk", {})
+        # only product quantisers have it in their settings, and a bench of one
+        if trunk.get("shortcut") == "linear":
+            found.add(2 ** (len(trunk["multipliers"]) - 1))
+    return sorted(found)
+
+
+def title(settings: Settings, item: str) -> str:
+    """What stands above an item, with the names of its variants where it is a grid of their samples."""
+    named = item in generators.GRIDS and generators.variants(settings, item)
+    return generators.title(settings, item) if named else ITEMS[item]
 
 
 def label(item: str) -> str:
@@ -68,21 +117,67 @@ def product_quantised(plan: Plan, factor: int | None = None) -> list[str]:
     return [name for name, config in configs.items() if config.kind == "pq" and factor in (None, config.F)]
 
 
+def linear(plan: Plan, factor: int | None = None) -> list[str]:
+    """Linear tokenizers, without replicates, of one factor F or of all; they are not in the paper."""
+    configs = plan.settings.scale.tokenizer.designs
+    return [name for name, config in configs.items() if config.kind == "linear" and factor in (None, config.F)]
+
+
 def compared_factors(plan: Plan) -> list[int]:
-    """Factors F with more than one configuration, smallest first: the panels of the sweep's figures."""
+    """Factors F with more than one configuration, smallest first."""
     configs = plan.settings.scale.tokenizer.configs
     counts = Counter(configs[name].F for name in product_quantised(plan))
     return sorted(factor for factor, count in counts.items() if count > 1)
 
 
+def shown_factor(plan: Plan, item: str) -> int:
+    """The factor F whose sweep Figures 3 and 6 show: that with most configurations, the smallest of equals.
+
+    Raises:
+        SettingsError: the scale has no product-quantised configuration.
+    """
+    configs = plan.settings.scale.tokenizer.designs
+    counts = Counter(configs[name].F for name in product_quantised(plan))
+    if not counts:
+        raise SettingsError(
+            f"{item}: shows product-quantised configurations of tokenizer.sweep and tokenizer.grid, which have none at "
+            f"scale {plan.settings.name!r}; add one, or leave the item out"
+        )
+    return min(counts, key=lambda factor: (-counts[factor], factor))
+
+
+def further_factors(plan: Plan) -> list[int]:
+    """Factors F with more than one configuration, besides that of Figures 3 and 6, smallest first."""
+    return [factor for factor in compared_factors(plan) if factor != shown_factor(plan, "figure_factors")]
+
+
 def continuous(plan: Plan) -> list[str]:
     """The KL baselines, without replicates."""
-    return [name for name, config in plan.settings.scale.tokenizer.designs.items() if config.kind == "kl"]
+    return plan.settings.scale.tokenizer.continuous
 
 
 def published(plan: Plan) -> list[str]:
     """Published tokenizers that are measured too."""
-    return list(plan.chapter("published"))
+    return list(plan.settings.scale.evaluation.published)
+
+
+def codecs(plan: Plan) -> list[str]:
+    """Image codecs at bits a pixel that are measured too."""
+    return list(plan.settings.scale.evaluation.codecs)
+
+
+def unadapted(plan: Plan) -> list[str]:
+    """The backbone's own tokenizer, where it is measured."""
+    return [name for name in (BACKBONE_VAE,) if name in plan.chapter("evaluate")]
+
+
+def alternatives(plan: Plan) -> list[str]:
+    """Configurations that the paper calls best in another place (reading 1), where they are trained and a factor F has
+    a selection.
+    """
+    settings = plan.settings
+    named = [settings.reading.best_alternatives.get(factor) for factor in settings.scale.selection.factors]
+    return [name for name in named if name in settings.scale.tokenizer.designs]
 
 
 def candidates(plan: Plan, factor: int) -> list[str]:
@@ -100,8 +195,28 @@ def selected_tokenizers(plan: Plan) -> list[Job]:
     return jobs
 
 
+def beside_the_vae(plan: Plan) -> list[str]:
+    """Evaluations that Figures 1 and 7 show from left to right: what plays the Stable Diffusion VAE, then PQGAN."""
+    factors = sorted(plan.settings.scale.selection.factors, reverse=True)
+    return [plan.settings.scale.evaluation.continuous[0], *(f"finetuned-f{factor}" for factor in factors)]
+
+
+def fine_tuned(plan: Plan) -> list[str]:
+    """Evaluations of the selected tokenizers at high resolution, before and after fine-tuning."""
+    compared = plan.settings.scale.evaluation.continuous
+    return [name for name in plan.chapter("evaluate_finetuned") if name not in compared]
+
+
+def _high_resolution(plan: Plan, names: Iterable[str]) -> list[Job]:
+    return [plan.job("evaluate_finetuned", name) for name in names]
+
+
 def _evaluations(plan: Plan, names: Iterable[str]) -> list[Job]:
     return [plan.job("evaluate", name) for name in names]
+
+
+def _over_sweep(plan: Plan, factors: Iterable[int]) -> list[str]:
+    return [name for factor in factors for name in (*product_quantised(plan, factor), *linear(plan, factor))]
 
 
 def _table5(plan: Plan) -> list[Job]:
@@ -117,27 +232,34 @@ def _table5(plan: Plan) -> list[Job]:
 
 _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
     "table_claims": lambda plan: [
-        *plan.chapter("select").values(),
-        *_evaluations(plan, plan.chapter("tokenizer")),
-        *plan.chapter("matching").values(),
+        job
+        for chapter in ("select", "evaluate", "matching", "evaluate_finetuned", "generation", "speed")
+        for job in plan.chapter(chapter).values()
     ],
-    "table1": lambda plan: [*plan.chapter("select").values(), *_evaluations(plan, [*swept(plan), *published(plan)])],
-    "table2": lambda plan: [*_evaluations(plan, [*continuous(plan), *published(plan)]), *selected_tokenizers(plan)],
+    "table1": lambda plan: [
+        *plan.chapter("select").values(),
+        *_evaluations(plan, [*swept(plan), *unadapted(plan), *published(plan), *codecs(plan)]),
+    ],
+    "table2": lambda plan: [
+        *_evaluations(plan, [*continuous(plan), *unadapted(plan), *published(plan), *alternatives(plan)]),
+        *_evaluations(plan, plan.settings.scale.tokenizer.linear_product),
+        *selected_tokenizers(plan),
+    ],
     "table3": lambda plan: plan.chapter("speed").values(),
     "table4": lambda plan: [
         job for chapter in ("select", "finetune", "adapt") for job in plan.chapter(chapter).values()
     ],
     "table5": _table5,
-    "figure1": lambda plan: [*_evaluations(plan, continuous(plan)), *selected_tokenizers(plan)],
+    "table_sweep": lambda plan: _evaluations(plan, [*product_quantised(plan), *linear(plan)]),
+    "figure1": lambda plan: _high_resolution(plan, beside_the_vae(plan)),
     "figure2": lambda plan: [],
-    "figure3": lambda plan: _evaluations(
-        plan, [name for factor in compared_factors(plan) for name in product_quantised(plan, factor)]
-    ),
-    "figure4": lambda plan: plan.chapter("samples").values(),
+    "figure3": lambda plan: _evaluations(plan, _over_sweep(plan, [shown_factor(plan, "figure3")])),
     "figure5": lambda plan: plan.chapter("matching").values(),
-    "figure6": lambda plan: _evaluations(
-        plan, [name for factor in compared_factors(plan) for name in product_quantised(plan, factor)]
-    ),
-    "figure7": lambda plan: plan.chapter("evaluate_finetuned").values(),
+    "figure6": lambda plan: _evaluations(plan, _over_sweep(plan, [shown_factor(plan, "figure6")])),
+    "figure7": lambda plan: _high_resolution(plan, beside_the_vae(plan)),
+    "figure_bits": lambda plan: _evaluations(plan, [*swept(plan), *published(plan), *codecs(plan)]),
+    "figure_factors": lambda plan: _evaluations(plan, _over_sweep(plan, further_factors(plan))),
+    "figure_finetuned": lambda plan: _high_resolution(plan, fine_tuned(plan)),
+    "figure_peers": lambda plan: plan.chapter("matching").values(),
     "figure_ldm": lambda plan: plan.chapter("generation").values(),
 }

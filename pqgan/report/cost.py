@@ -30,7 +30,7 @@ UTILISATION = 40.0
 """Per cent of the peak that a job reaches: assumed, not measured."""
 
 FOLLOWS = {"evaluate": "tokenizer", "evaluate_finetuned": "finetune", "generation": "ldm"}
-"""Chapter of which Table 4 says nothing -> the training whose GPU it takes."""
+"""Chapter of which the paper says nothing -> the training whose GPU it takes."""
 
 IMAGES = {"imagenet/train": 1_281_167, "imagenet/val": 50_000, "lsun/val": 3_000}
 """Folder below the data root -> images of the published set."""
@@ -44,7 +44,7 @@ class Assumptions:
     """What an estimate of time rests on beside the counted operations."""
 
     gpus: Mapping[str, str]
-    """Chapter -> name of its GPU; for the others that of Table 4."""
+    """Chapter -> name of its GPU; for the others that of appendix A."""
     peaks: Mapping[tuple[str, str], float]
     """(GPU, arithmetic) -> dense TFLOP/s, beside and instead of PEAKS."""
     utilisation: float
@@ -83,7 +83,7 @@ def show(
 
     Args:
         operations: counts made by `pqgan cost --count`; the package's own, of the paper scale, where None.
-        gpus: chapter -> name of its GPU; for the others that of Table 4.
+        gpus: chapter -> name of its GPU; for the others that of appendix A.
         peaks: (GPU, arithmetic) -> dense TFLOP/s, beside and instead of PEAKS.
         images: prepared set -> its images, beside and instead of IMAGES.
         utilisation: per cent of the peak; UTILISATION where None.
@@ -100,8 +100,8 @@ def show(
 
 
 def named_gpus() -> dict[str, str]:
-    """Chapter -> the GPU that the paper's Table 4 names; latent diffusion, which is not in it, as the adaptation."""
-    with files("pqgan.report").joinpath("paper/table4.csv").open() as file:
+    """Chapter -> the GPU that the paper's appendix A names; latent diffusion, which is not in it, as the adaptation."""
+    with files("pqgan.report").joinpath("paper/gpus.csv").open() as file:
         named = {row["model"]: row["gpus"].partition("x")[2] for row in csv.DictReader(file)}
     gpus = {"tokenizer": named["PQGAN (All)"], "finetune": named["PQGAN (Fine-Tuning)"], "adapt": named["PQSD-Precise"]}
     gpus["ldm"] = gpus["adapt"]

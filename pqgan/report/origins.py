@@ -35,8 +35,8 @@ def summed_up(jobs: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "revisions": list(revisions),
         "packages": {package: ", ".join(versions) for package, versions in packages.items()},
         "devices": list(dict.fromkeys(job["device"] for job in jobs)),
-        "first": finished[0],
-        "last": finished[-1],
+        "first": finished[0] if finished else None,
+        "last": finished[-1] if finished else None,
         "jobs": jobs,
     }
 

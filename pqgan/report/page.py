@@ -1,7 +1,8 @@
 """report.html: tables, figures, workflow, settings, readings, provenance and times in one file that opens offline."""
 
 import base64
-import json
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pqgan.errors import DataError
+from pqgan.items import Rendered
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
+from pqgan.storage.json_files import in_line, read_bytes, read_model
+from pqgan.storage.outputs import check_file
+from pqgan.storage.signed import is_signed_page, signed_page
 
 from . import contents, dag, formats, origins
+from .text import cleaned
 from .times import RunTimes, run_times
 
+COMMAND = "pqgan report"
+LONG = 60
+"""Rows of a table from which on the page folds it up."""
 BELOW = {"table5": "figure_ldm"}
 """Item -> the one that belongs directly below it."""
 
@@ -30,8 +39,10 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         out: the .html file.
 
     Raises:
+        SettingsError: `out` is there and no page as it was written.
         DataError: an item is missing, damaged, or of another scale.
     """
+    check_file(out, partial(is_signed_page, by=COMMAND), f"a page of {COMMAND} as it was written")
     items = [_item(settings, plan, folder, name) for name in _order()]
     jobs = {job["path"]: job for item in items for job in item["provenance"]}
     environment = Environment(
@@ -48,8 +59,11 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         random_networks=list(dict.fromkeys(network for item in items for network in item["random_networks"])),
         backbone=settings.scale.adapt.backbone,
         items=items,
+        long=LONG,
         dag=Markup(dag.svg(plan)),
-        settings=yaml.safe_dump(settings.scale.model_dump(mode="json"), sort_keys=False, width=110, allow_unicode=True),
+        settings=yaml.safe_dump(
+            cleaned(settings.scale.model_dump(mode="json")), sort_keys=False, width=110, allow_unicode=True
+        ),
         readings=_readings(settings),
         overridden=settings.scale.overrides,
         provenance=origins.summed_up(jobs.values()),
@@ -57,7 +71,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         duration=formats.duration,
         moment=origins.moment,
     )
-    write_text(out, page)
+    write_text(out, signed_page(page, COMMAND))
 
 
 def _order() -> list[str]:
@@ -72,27 +86,23 @@ def _order() -> list[str]:
 def _item(settings: Settings, plan: Plan, folder: Path, name: str) -> dict[str, Any]:
     path = Path(folder) / f"{name}.json"
     again = f"make it again: pqgan render {name}, or snakemake {folder}/{name}.json"
-    try:
-        item = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected all of {', '.join(contents.ITEMS)}; {again}") from None
-    except json.JSONDecodeError:
-        raise DataError(f"{path}: not JSON; {again}") from None
-    if item.get("item") != name or item.get("scale") != settings.name:
+    found = read_model(path, Rendered, f"what pqgan render writes, of each of {', '.join(contents.ITEMS)}; {again}")
+    item = found.content.model_dump()
+    if item["item"] != name or item["scale"] != settings.name:
         raise DataError(
-            f"{path}: is {item.get('item')} of scale {item.get('scale')!r}; expected {name} of scale "
+            f"{path}: is {in_line(item['item'])} of scale {in_line(repr(item['scale']))}; expected {name} of scale "
             f"{settings.name!r}; {again}"
         )
     made_from = [job["path"] for job in item["provenance"]]
     if made_from != [job.path for job in contents.inputs(plan, name)]:
         raise DataError(f"{path}: was made from results of other settings than the present ones; {again}")
     item["label"] = contents.label(name)
+    if item["kind"] == "table":
+        heads = groupby(item["columns"], key=lambda column: column["over"])
+        item["heads"] = [{"over": over, "columns": len(list(columns))} for over, columns in heads]
     if item["kind"] == "figure":
         picture = path.with_suffix(".png")
-        try:
-            item["image"] = base64.b64encode(picture.read_bytes()).decode()
-        except FileNotFoundError:
-            raise DataError(f"{picture}: no such file; {again}") from None
+        item["image"] = base64.b64encode(read_bytes(picture, f"the picture of the figure; {again}")).decode()
     return item
 
 

@@ -1,41 +1,38 @@
 """The result folders behind one table or figure."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from pqgan.errors import DataError
 from pqgan.job import Job
+from pqgan.origin import Environment, Origin, read_origin
 from pqgan.records import Measurement, Record, read_record
+from pqgan.storage.json_files import read_model
+from pqgan.storage.manifest import SUMS, check_listed, damages
+from pqgan.subjects import KINDS
+from pqgan.tokenizer import selected
+from pqgan.tokenizer.selected import Selected
 
-MEASURED_CHAPTERS = ("evaluate", "evaluate_finetuned", "generation", "speed", "matching")
-"""Chapters whose results are records and keep their provenance in them."""
-
-PROVENANCE_KEYS = ("git", "packages", "device", "finished", "seconds", "peak_memory_bytes", "peak_memory_of")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the folder of a finished result; make it again") from None
-    except json.JSONDecodeError:
-        raise DataError(f"{path}: not JSON; delete its folder and make it again") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: got {type(content).__name__}; expected a JSON object; delete its folder")
-    return content
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Results:
     """Finished jobs by chapter and name, at the addresses the plan gives them below the working directory.
+
+    Each must say of itself that it is the result whose address it has: chapter, name, scale, digest and, of a record,
+    its kind. What was collected may be of an older plan, so that its digest is what it says itself; but every file of
+    it must be as the SHA256SUMS beside its folder lists it. `pqgan collect` always writes one, so a folder without is
+    refused: nothing would tell that its numbers are those that were measured.
 
     Args:
         jobs: what the item reads.
         collected: folder with CHAPTER/NAME/ of each in their place, as `pqgan collect` makes it.
 
     Raises:
-        DataError: a result is missing.
+        DataError: a result is missing, or is not what it should be.
     """
 
     def __init__(self, jobs: Iterable[Job], collected: Path | None = None):
@@ -51,17 +48,36 @@ class Results:
                 f"{missing[0]}{more}: no such folder; expected the finished result; make it with snakemake, from the "
                 "repository's root"
             )
+        if collected:
+            _check_sums(collected)
         self._records: dict[tuple[str, str], Record] = {}
+        self._origins = {(job.chapter, job.name): self._origin(job) for job in self.jobs}
+
+    def _origin(self, job: Job) -> Origin:
+        folder, any_digest = self.folder(job.chapter, job.name), self.collected is not None
+        if job.chapter not in KINDS:
+            return read_origin(folder, job, any_digest=any_digest)
+        record = self._records[job.chapter, job.name] = read_record(folder, job, any_digest=any_digest)
+        return Origin.model_validate(record.provenance)
 
     def folder(self, chapter: str, name: str) -> Path:
         return self._folders[chapter, name]
 
+    def has(self, chapter: str, name: str) -> bool:
+        """Whether a job is among those that are read."""
+        return (chapter, name) in self._folders
+
+    def among(self, chapter: str, names: Iterable[str]) -> list[str]:
+        """Those of the names that are read: a collection may be older than what was planned since."""
+        return [name for name in names if self.has(chapter, name)]
+
     def record(self, chapter: str, name: str) -> Record:
         """The metrics.json of a job."""
-        key = (chapter, name)
-        if key not in self._records:
-            self._records[key] = read_record(self.folder(chapter, name))
-        return self._records[key]
+        return self._records[chapter, name]
+
+    def origin(self, chapter: str, name: str) -> Origin:
+        """Where a job's result comes from."""
+        return self._origins[chapter, name]
 
     def measurement(self, chapter: str, name: str, metric: str, on: str | None = None) -> Measurement:
         """The headline value of a metric.
@@ -78,13 +94,28 @@ class Results:
             )
         return found
 
-    def read(self, chapter: str, name: str, file: str) -> dict[str, Any]:
+    def read(self, chapter: str, name: str, file: str, model: type[Model]) -> Model:
         """A JSON file of a job."""
-        return _read_json(self.folder(chapter, name) / file)
+        path = self.folder(chapter, name) / file
+        found = read_model(path, model, "that of a finished result; delete its folder and make it again")
+        check_listed(path)
+        return found
 
-    def selected(self, factor: int) -> dict[str, Any]:
-        """Which tokenizer was selected for a factor F: run, mode, metric, candidates."""
-        return self.read("select", f"f{factor}", "selected.json")
+    def selected(self, factor: int) -> Selected:
+        """Which tokenizer was selected for a factor F.
+
+        Raises:
+            DataError: it does not say so, or one that is no candidate.
+        """
+        name = f"f{factor}"
+        about = self.read("select", name, selected.FILE, Selected)
+        job = next(job for job in self.jobs if (job.chapter, job.name) == ("select", name))
+        if factor != about.F or f"model-{about.run}" not in job.inputs:
+            raise DataError(
+                f"{self.folder('select', name) / selected.FILE}: names {about.run!r} of F={about.F}; expected one of "
+                f"the candidates for F={factor}; delete the folder and select again"
+            )
+        return about
 
     def pictures(self, chapter: str, name: str, pattern: str = "*.png", below: str = ".") -> list[Path]:
         """Pictures of a job whose names begin with their number, in order.
@@ -93,7 +124,8 @@ class Results:
             DataError: there is none.
         """
         folder = self.folder(chapter, name) / below
-        found = sorted(folder.glob(pattern), key=lambda path: int(path.stem.partition("_")[0]))
+        numbered = [path for path in folder.glob(pattern) if path.stem.partition("_")[0].isdecimal()]
+        found = sorted(numbered, key=lambda path: int(path.stem.partition("_")[0]))
         if not found:
             raise DataError(f"{folder}: no {pattern}; expected the pictures of the job; delete the folder")
         return found
@@ -103,13 +135,22 @@ class Results:
         return [self._provenance(job) for job in self.jobs]
 
     def _provenance(self, job: Job) -> dict[str, Any]:
-        if job.chapter in MEASURED_CHAPTERS:
-            found = self.record(job.chapter, job.name).provenance
-        else:
-            found = self.read(job.chapter, job.name, "provenance.json")
-        kept = {key: found[key] for key in PROVENANCE_KEYS if key in found}
-        if missing := set(PROVENANCE_KEYS) - set(kept):
-            raise DataError(f"{job.path}: its provenance has no {', '.join(sorted(missing))}; delete the folder")
+        found = self.origin(job.chapter, job.name)
         # what was collected says itself where it lay, whatever the plan is now
-        path = f"{job.root}/{job.name}-{found['job']['digest']}" if self.collected else job.path
-        return {"path": path, "chapter": job.chapter, "name": job.name, **kept}
+        path = f"{job.root}/{job.name}-{found.job.digest}" if self.collected else job.path
+        return {
+            "path": path,
+            "chapter": job.chapter,
+            "name": job.name,
+            **found.model_dump(include=set(Environment.model_fields)),
+        }
+
+
+def _check_sums(collected: Path) -> None:
+    folder = collected.absolute()
+    if wrong := damages(folder.parent, folder.name):
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise DataError(
+            f"{wrong[0]}{more}; --results must be the results/ of a folder that pqgan collect made, with its {SUMS} "
+            "beside it and as it was made"
+        )

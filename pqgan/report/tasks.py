@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
+from pqgan.settings import LinearConfig
+from pqgan.settings.names import BACKBONE_VAE
 
 from . import work
 from .work import Counts
@@ -28,7 +30,8 @@ class Task:
 def tasks(plan: Plan, counts: Counts, images: Mapping[str, int]) -> list[Task]:
     """What each job that computes on a GPU for long has to do.
 
-    Benches, single samples, references, selections and downloads are left out: minutes each.
+    Benches, single samples, references, selections, downloads and the fits of linear tokenizers are left out: minutes
+    each.
 
     Args:
         images: prepared set -> its images.
@@ -50,6 +53,8 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     for chapter, training in sections.items():
         for name, job in plan.chapter(chapter).items():
             config = configs[name] if chapter == "tokenizer" else settings.expected(int(name.removeprefix("f")))
+            if isinstance(config, LinearConfig):
+                continue
             update = work.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + work.searched(config, training.resolution)
             seen = (training.steps // 2 if of_both else training.steps) * batches[chapter]
@@ -61,14 +66,17 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
 def _latent(plan: Plan, counts: Counts, reference: str, resolution: int, does: str = "encode") -> tuple[int, int, int]:
     """Operations of a latent's tokenizer on one image; channels and side of the latent."""
     settings = plan.settings
-    if reference == "backbone-vae":
+    if reference == BACKBONE_VAE:
         vae = work.backbone_vae(settings, does, resolution)
         factor = 2 ** (len(vae["channels"]) - 1)
         return counts.operations(vae), 4, resolution // factor
     selected = reference.removeprefix("selected-")
     config = settings.expected(int(selected)) if selected != reference else settings.scale.tokenizer.configs[reference]
-    once = counts.operations(work.tokenizer(settings, config, does, resolution)) + work.searched(config, resolution)
-    return once, config.d, resolution // config.F
+    if isinstance(config, LinearConfig):
+        once = work.projected(config, resolution)
+    else:
+        once = counts.operations(work.tokenizer(settings, config, does, resolution))
+    return once + work.searched(config, resolution), config.d, resolution // config.F
 
 
 def _adaptations(plan: Plan, counts: Counts) -> Iterable[Task]:
@@ -109,16 +117,20 @@ TRAININGS = (_tokenizers, _adaptations, _ldms)
 def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Iterable[Task]:
     settings = plan.settings
     configs = settings.scale.tokenizer.configs
-    for chapter, label in {"evaluate": "evaluation", "evaluate_finetuned": "evaluation, fine-tuned"}.items():
+    for chapter, label in {"evaluate": "evaluation", "evaluate_finetuned": "evaluation, high resolution"}.items():
         for name, job in plan.chapter(chapter).items():
-            reference = f"selected-{name.rpartition('-f')[2]}" if chapter == "evaluate_finetuned" else name
+            if job.inputs["model"].chapter in ("select", "finetune"):
+                known = f"selected-{job.inputs['model'].name.removeprefix('f')}"
+            else:
+                # published tokenizers are taken to cost what the backbone's does
+                known = name if name in configs else BACKBONE_VAE
+            # a codec is no network
+            directions = () if name in settings.scale.evaluation.codecs else ("encode", "decode")
             operations = 0
             for role, used in job.inputs.items():
                 if role.startswith("set-"):
                     side = settings.scale.data.sets[used.name].size
-                    # published tokenizers are taken to cost what the backbone's does
-                    known = reference if reference in configs or reference.startswith("selected-") else "backbone-vae"
-                    both = (_latent(plan, counts, known, side, does)[0] for does in ("encode", "decode"))
+                    both = (_latent(plan, counts, known, side, does)[0] for does in directions)
                     once = sum(both) + counts.operations(work.features(settings, side))
                     operations += once * _number(images, used.name)
             yield Task(label, job, operations)

@@ -1,13 +1,16 @@
 """Where the time of a run went, from Snakemake's benchmark files."""
 
 import csv
+import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pqgan.errors import DataError
 from pqgan.plan import Plan
-from pqgan.settings.scale import Hardware
+from pqgan.settings.hardware import Hardware
+from pqgan.storage.json_files import read_text
 
 from . import contents
 from .results import Results
@@ -66,10 +69,12 @@ class RunTimes:
 def gpus_of(chapter: str, hardware: Hardware) -> int:
     """GPUs that a job of a chapter asks the cluster for, as workflow/rules do."""
     if chapter in PHASES["training"]:
-        return hardware.gpus
+        return hardware.gpus.of(chapter)
+    if not hardware.gpus.any():
+        return 0
     if chapter in ("evaluate", "evaluate_finetuned", "generation"):
-        return hardware.evaluation_devices if hardware.gpus else 0
-    return min(1, hardware.gpus) if chapter in ("reference", "samples", "speed", "matching") else 0
+        return hardware.evaluation_devices
+    return int(chapter in ("reference", "samples", "speed", "matching"))
 
 
 def show(plan: Plan, benchmarks: Path) -> str:
@@ -127,11 +132,12 @@ def run_times(plan: Plan, folder: Path, own_seconds: Mapping[str, float]) -> Run
 
 
 def _seconds(path: Path) -> float:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    expected = "a benchmark file of Snakemake; delete it"
+    rows = csv.DictReader(io.StringIO(read_text(path, expected), newline=""), delimiter="\t")
     try:
-        return sum(float(row["s"]) for row in rows) / len(rows)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        raise DataError(
-            f"{path}: no column s with seconds; expected a benchmark file of Snakemake; delete it"
-        ) from None
+        seconds = [float(row["s"]) for row in rows]
+        if all(0 <= each < math.inf for each in seconds):
+            return sum(seconds) / len(seconds)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error):
+        pass
+    raise DataError(f"{path}: no column s with seconds; expected {expected}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from pqgan.records import METRIC_NAMES, Measurement, Record
 from pqgan.settings import Settings
+from pqgan.settings.names import BASELINE
 
 from .formats import count
 
@@ -13,11 +14,36 @@ NAMES = METRIC_NAMES | {
     "decode_seconds": "Decoder",
     "memory_gb": "Memory",
     "overhead": "Overhead",
+    "matching_overhead": "Matching overhead",
     "seconds_with": "With the quantiser",
     "seconds_without": "Without",
+    "quantiser_seconds": "Quantiser",
     "matching_seconds": "Matching",
 }
 """Metric -> its name in a sentence."""
+
+
+STABLE_DIFFUSION_VAE = f"{BASELINE} VAE"
+LINEAR = (
+    "PCA + PQ, linear: not in the paper. Principal components of the training images' patches, product-quantised by "
+    "k-means, and the transpose to decode: no network, no gradient (linear-f...; PCA + VQ with S=1)."
+)
+AROUND = "with a linear path around the trunk"
+UNTRAINED = "untrained"
+"""Of seeded weights that no training has seen."""
+
+
+def autoencoder(settings: Settings, record: Record) -> str:
+    """What a continuous tokenizer is called; what has not been trained is called so."""
+    subject = record.subject
+    if "published" in subject:
+        return subject["method"]
+    if subject["stage"] != "backbone":
+        return "KL autoencoder"
+    backbone = settings.scale.adapt.backbone
+    if backbone.source == "seeded":
+        return f"{UNTRAINED} VAE"
+    return STABLE_DIFFUSION_VAE if backbone.published_vae else f"VAE of {backbone.model}"
 
 
 def listed(words: Iterable[object]) -> str:
@@ -81,7 +107,15 @@ def networks(measurements: Iterable[Measurement]) -> str:
     return f"The feature networks have random weights: measured {names} numbers are not comparable with the paper's."
 
 
+def shortcut(factors: Iterable[int]) -> str:
+    """What a reader has to know of tokenizers with a linear path around their trunk; empty where there is none."""
+    named = listed(f"F={factor}" for factor in factors)
+    return f"Product-quantised tokenizers of {named}: {AROUND}, which is no part of the paper." if named else ""
+
+
 def footer(settings: Settings, *facts: str, measurements: Iterable[Measurement] = ()) -> str:
     """The small print inside a figure."""
     random = "random feature networks: not comparable with the paper" if random_networks(measurements) else ""
-    return " · ".join(filter(None, (f"scale {settings.name}", *facts, random)))
+    trunks = settings.scale.tokenizer.trunks.values()
+    path = f"{AROUND}: not in the paper" if any(trunk.shortcut == "linear" for trunk in trunks) else ""
+    return " · ".join(filter(None, (f"scale {settings.name}", *facts, random, path)))

@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
+
 from pqgan.errors import DataError
-from pqgan.settings import KLConfig, Settings
+from pqgan.settings import KLConfig, LinearConfig, Settings
+from pqgan.settings.configurations import TokenizerConfig
 from pqgan.settings.diffusion import UNetShape
-from pqgan.settings.tokenizer import TokenizerConfig
 from pqgan.storage.atomic import write_text
+from pqgan.storage.json_files import first_flaw, read_json
 
 FILE = Path(__file__).with_name("operations.json")
 """Counts that come with the package: those of the paper scale."""
@@ -27,7 +31,7 @@ def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution
     """A tokenizer on one image.
 
     Args:
-        config: its settings; the number of codewords makes no difference, their search is in `searched`.
+        config: its settings, with a trunk; the number of codewords makes no difference, their search is in `searched`.
         does: train (one update, of the discriminator too), encode or decode.
         resolution: side of the image, pixels.
     """
@@ -56,6 +60,11 @@ def backbone_vae(settings: Settings, does: str, resolution: int) -> Work:
 def searched(config: TokenizerConfig, resolution: int) -> int:
     """Operations of the search for the nearest codewords of one image: as many distances as a matrix product has."""
     return 0 if isinstance(config, KLConfig) else 2 * (resolution // config.F) ** 2 * config.d * config.K
+
+
+def projected(config: LinearConfig, resolution: int) -> int:
+    """Operations of a linear tokenizer that encodes or decodes one image: one matrix product of its patches."""
+    return 2 * (resolution // config.F) ** 2 * 3 * config.F**2 * config.d
 
 
 def unet(shape: UNetShape, does: str, d: int, side: int, tokens: int) -> Work:
@@ -97,6 +106,17 @@ def features(settings: Settings, resolution: int) -> Work:
     }
 
 
+class Count(TypedDict):
+    """A piece of work, counted."""
+
+    work: Work
+    operations: NonNegativeInt
+    parameters: NonNegativeInt
+
+
+_ROWS = TypeAdapter(list[Count])
+
+
 class Counts:
     """Operations and parameters by piece of work.
 
@@ -110,12 +130,12 @@ class Counts:
     def __init__(self, file: Path = FILE):
         self.file = file
         try:
-            rows = json.loads(file.read_text())
-            self._found = {_key(row["work"]): row for row in rows}
-        except FileNotFoundError:
-            raise DataError(f"{file}: no such file; make it: pqgan cost --count --operations {file}") from None
-        except (ValueError, TypeError, KeyError):
-            raise DataError(f"{file}: no counts of operations; make it again: pqgan cost --count") from None
+            rows = _ROWS.validate_python(read_json(file, f"counts; make them: pqgan cost --count --operations {file}"))
+        except ValidationError as error:
+            raise DataError(
+                f"{file}: no counts of operations ({first_flaw(error)}); make it again: pqgan cost --count"
+            ) from None
+        self._found = {_key(row["work"]): row for row in rows}
 
     def operations(self, work: Work) -> int:
         """Floating-point operations of a piece of work, two a multiplication with its addition."""
@@ -133,6 +153,14 @@ class Counts:
             raise DataError(
                 f"{self.file}: no count of {named} with these settings; count with: pqgan cost --count"
             ) from None
+
+
+def holds_counts(file: Path) -> bool:
+    """Whether a file is one of counts."""
+    try:
+        return bool(Counts(file)._found)
+    except (DataError, OSError):
+        return False
 
 
 class Wanted(Counts):

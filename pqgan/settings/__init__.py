@@ -1,8 +1,8 @@
 """params.yaml as typed, frozen settings; importing this never imports torch."""
 
+from .configurations import KLConfig, LinearConfig, PQConfig, VQGANConfig
 from .load import load, read_params
 from .readings import Reading
 from .scale import Scale, Settings
-from .tokenizer import KLConfig, PQConfig, VQGANConfig
 
-__all__ = ["KLConfig", "PQConfig", "Reading", "Scale", "Settings", "VQGANConfig", "load", "read_params"]
+__all__ = ["KLConfig", "LinearConfig", "PQConfig", "Reading", "Scale", "Settings", "VQGANConfig", "load", "read_params"]

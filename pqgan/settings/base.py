@@ -3,18 +3,38 @@
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from .names import shown
+
+MOST = 10**12
+"""Of anything that is counted: what is more was not meant."""
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("allowed: a number; YAML takes yes, no, on and off for truth values")
+    return value
+
+
+PositiveInt = Annotated[int, Field(gt=0, le=MOST, strict=True)]
+Count = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Side = Annotated[int, Field(gt=0, le=2**16, strict=True)]
+"""Of an image, pixels."""
+Channels = Annotated[int, Field(gt=0, le=2**16, strict=True)]
+Layers = Annotated[int, Field(gt=0, le=1000, strict=True)]
+Codewords = Annotated[int, Field(ge=2, le=2**24, strict=True)]
+"""In a codebook."""
+Float = Annotated[float, BeforeValidator(_no_truth)]
+PositiveFloat = Annotated[Float, Field(gt=0)]
+Share = Annotated[Float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
     """A mapping of params.yaml: immutable, and refusing keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -25,5 +45,5 @@ class Section(BaseModel):
             if unknown:
                 close = get_close_matches(str(unknown[0]), cls.model_fields, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"unknown key {unknown[0]!r}; allowed: {', '.join(cls.model_fields)}{hint}")
+                raise ValueError(f"unknown key {shown(unknown[0])}; allowed: {', '.join(cls.model_fields)}{hint}")
         return values

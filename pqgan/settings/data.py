@@ -5,18 +5,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Count, PositiveFloat, PositiveInt, Section
+from .base import Count, PositiveFloat, PositiveInt, Section, Side
+from .names import Name, Named
+
+PathText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""What the system takes for a path, whether there is one or not."""
 
 
 class WheelPhotos(Section):
     """Crops of the photographs that ship inside the scikit-image and scikit-learn wheels."""
 
     source: Literal["wheel_photos"]
-    photos: dict[str, str]
+    photos: Named[Name, str]
     """File name without suffix -> caption. The photograph is also the class of its crops."""
     crops: PositiveInt
     """Images in the set, shared evenly among the photographs."""
-    size: PositiveInt
+    size: Side
     """Side of a crop in pixels."""
     zoom: tuple[PositiveFloat, PositiveFloat]
     """Range of the side cut from the photograph, as a multiple of size, before it is resized to size."""
@@ -32,7 +36,7 @@ class WheelPhotos(Section):
 class CaptionTable(Section):
     """A table of captions beside a folder of images, as Unsplash ships it."""
 
-    table: str
+    table: PathText
     """Glob below the data root, tab-separated."""
     id_column: str
     """Column that holds the image's file name without suffix."""
@@ -52,11 +56,11 @@ class ImageFolder(Section):
     """A folder of images below the data root (PQGAN_DATA_DIR, else data/raw)."""
 
     source: Literal["folder"]
-    path: str
+    path: PathText
     """Below the data root."""
     classes: bool = False
     """Whether the sub-folders are classes."""
-    size: PositiveInt
+    size: Side
     """Shortest side (geometry crop) or both sides (geometry squash) of the stored images, pixels."""
     first: Count = 0
     """Index of the first image, in order of path."""
@@ -89,7 +93,7 @@ class DataSection(Section):
 
     version: PositiveInt
     """Bumped by hand when code that changes the prepared sets changes."""
-    sets: dict[str, Source]
+    sets: Named[Name, Source]
     disjoint: tuple[tuple[str, str], ...] = ()
     """Pairs of sets that may share no photograph."""
 

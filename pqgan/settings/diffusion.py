@@ -1,27 +1,28 @@
 """Diffusion: the backbone, its adaptation to product-quantised latents, and the model from scratch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pqgan.errors import SettingsError
 
-from .base import PositiveFloat, PositiveInt, Section
-from .tokenizer import Factor
+from .base import Channels, Float, Layers, PositiveFloat, PositiveInt, Section, Share, Side
+from .configurations import Factor
+from .names import Name, Named, VariantName, shown
 
 
 class UNetShape(Section):
     """The part of diffusers' UNet2DConditionModel configuration that differs between scales."""
 
-    block_out_channels: tuple[PositiveInt, ...]
-    layers_per_block: PositiveInt
+    block_out_channels: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8)]
+    layers_per_block: Layers
     attention_levels: tuple[bool, ...]
     """For each level, whether it has cross-attention."""
-    head_channels: PositiveInt
+    head_channels: Channels
     """Channels of an attention head."""
-    context: PositiveInt
+    context: Channels
     """Channels of the cross-attention context."""
-    norm_groups: PositiveInt
+    norm_groups: Channels
 
     @model_validator(mode="after")
     def _levels_fit(self) -> "UNetShape":
@@ -33,23 +34,37 @@ class UNetShape(Section):
                 raise ValueError(f"{divisor} is {getattr(self, divisor)}; allowed: {allowed}")
         return self
 
+    @property
+    def division(self) -> int:
+        """By what the U-Net divides the sides of a latent: each level but the last halves them."""
+        return 2 ** (len(self.block_out_channels) - 1)
+
 
 class SeededBackbone(Section):
     """A Stable Diffusion of the real classes with seeded random weights."""
 
     source: Literal["seeded"]
     unet: UNetShape
-    text_channels: PositiveInt
-    text_layers: PositiveInt
+    text_channels: Channels
+    text_layers: Layers
     text_words: PositiveInt
     """Rows of the text encoder's embedding; its tokenizer of bytes uses the first 514."""
-    vae_channels: tuple[PositiveInt, ...]
+    vae_channels: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8)]
     """Channels of each level of the AutoencoderKL; four levels give F=8."""
-    vae_layers: PositiveInt
+    vae_layers: Layers
     """Residual blocks a level of its encoder; the decoder has one more."""
     prediction_type: Literal["epsilon", "v_prediction"]
-    sample_size: PositiveInt
+    sample_size: Side
     """Side of the native latent."""
+
+    @property
+    def factor(self) -> int:
+        """F of its AutoencoderKL."""
+        return 2 ** (len(self.vae_channels) - 1)
+
+    @property
+    def published_vae(self) -> None:
+        """Name of its autoencoder among the published tokenizers: it is none."""
 
     @property
     def architecture(self) -> "SeededBackbone":
@@ -88,13 +103,23 @@ class HubBackbone(Section):
     """Commit, tag or branch."""
 
     @property
+    def factor(self) -> int:
+        """F of its AutoencoderKL, the same for every Stable Diffusion."""
+        return STABLE_DIFFUSION_2_1.factor
+
+    @property
+    def published_vae(self) -> Literal["sd21-vae"] | None:
+        """Name of its autoencoder among the published tokenizers; None where it is not known to be one of them."""
+        return "sd21-vae" if self.model.endswith("stable-diffusion-2-1") else None
+
+    @property
     def architecture(self) -> SeededBackbone:
         """Shapes of its networks.
 
         Raises:
             SettingsError: they are not known here.
         """
-        if not self.model.endswith("stable-diffusion-2-1"):
+        if self.published_vae is None:
             raise SettingsError(
                 f"adapt.backbone.model: got {self.model!r}; without its files, shapes are known of a "
                 "stable-diffusion-2-1 or a seeded one"
@@ -105,7 +130,7 @@ class HubBackbone(Section):
 class Phase(Section):
     """A line of Table 4."""
 
-    resolution: PositiveInt
+    resolution: Side
     """Side of the images, pixels."""
     steps: PositiveInt
     batch: PositiveInt
@@ -121,28 +146,49 @@ class Stage1(Section):
     learning_rate: PositiveFloat
 
 
+def _is_pair(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("allowed: [height, width], in pixels")
+    return value
+
+
+Size = Annotated[tuple[Side, Side], BeforeValidator(_is_pair)]
+"""Height and width of an image, pixels."""
+
+
+def _each_once(sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+    if not sizes:
+        raise ValueError("allowed: at least one [height, width], in pixels")
+    for size in sizes:
+        if sizes.count(size) > 1:
+            raise ValueError(f"{shown(list(size))} is there {sizes.count(size)} times; allowed: each size once")
+    return sizes
+
+
 class Variant(Section):
-    """One of PQSD-Precise, PQSD-Quick and PQSD-HR."""
+    """A generator, such as PQSD-Precise, PQSD-Quick and PQSD-HR."""
 
     F: Factor
     stage1: Stage1
     """Only the new conv_in and conv_out train."""
     stage2: Annotated[tuple[Phase, ...], Field(min_length=1)]
     """All weights train, phase after phase."""
-    sample_size: PositiveInt
-    """Side of the sampled images, pixels."""
+    sample_size: Side
+    """Side of the square images that Table 3 times, pixels."""
+    samples: Annotated[tuple[Size, ...], AfterValidator(_each_once)]
+    """Sizes of the pictures that are sampled of every prompt (Figures 4, 8, 9 and 10)."""
 
 
 class AdaptSection(Section):
-    """Stable Diffusion on product-quantised latents (section 5, appendix A.2)."""
+    """Stable Diffusion on product-quantised latents (sections 3.2 and 4.5, appendix A.2)."""
 
     version: PositiveInt
     data: str
     """A set with captions."""
     backbone: Annotated[SeededBackbone | HubBackbone, Field(discriminator="source")]
-    variants: dict[str, Variant]
-    prompts: tuple[str, ...]
-    """Prompts of the sample grids, one image each."""
+    variants: Named[VariantName, Variant]
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Of each a variant makes one picture a size; the first is what Table 3 times."""
     log_every: PositiveInt
     """Steps between two lines of train.jsonl."""
 
@@ -157,27 +203,27 @@ class Latent(Section):
 
 
 class LDMSection(Section):
-    """The latent diffusion model from scratch (Table 5)."""
+    """The latent diffusion model from scratch (appendix D, Table 5)."""
 
     version: PositiveInt
     data: str
     """Training set with classes."""
     reference: str
     """Set that gFID compares with."""
-    latents: dict[str, Latent]
+    latents: Named[Name, Latent]
     unet: UNetShape
     """Its context is the width of the class embedding."""
-    class_dropout: Annotated[float, Field(ge=0, le=1)] = 0.0
+    class_dropout: Share = 0.0
     steps: PositiveInt
     batch: PositiveInt
     """Images an update, over all devices."""
     learning_rate: PositiveFloat
-    resolution: PositiveInt
+    resolution: Side
     """Side of the images, pixels."""
     beta_start: PositiveFloat = 0.0015
     beta_end: PositiveFloat = 0.0195
     """Linear-in-sqrt noise schedule of latent diffusion's ImageNet model."""
-    ema_decay: Annotated[float, Field(gt=0, lt=1)]
+    ema_decay: Annotated[Float, Field(gt=0, lt=1)]
     sample_batch: PositiveInt
     grid: PositiveInt
     """Samples shown in the grid."""

@@ -1,24 +1,30 @@
 """Evaluation: sets, feature networks, benches."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from .base import Count, PositiveInt, Section
-from .tokenizer import Codebooks, PQConfig
+from .base import Channels, Count, Layers, PositiveInt, Section, Seed, Side
+from .codecs import CodecName
+from .configurations import Codebooks, PQConfig
+from .names import DOUBLE, VALIDATION, Name, Named, Role, each_once, shown
+
+HIGH_RESOLUTION = (VALIDATION, DOUBLE)
+"""Roles of the sets of the high-resolution chapter."""
 
 
 class RandomClip(Section):
     """A small CLIP image tower of the real class with seeded random weights."""
 
     source: Literal["random"]
-    hidden: PositiveInt
-    layers: PositiveInt
-    heads: PositiveInt
+    hidden: Channels
+    layers: Layers
+    heads: Layers
     patch: PositiveInt
-    image_size: PositiveInt
+    image_size: Side
     """Side of its input, pixels."""
-    projection: PositiveInt
+    projection: Channels
 
 
 class HubClip(Section):
@@ -35,13 +41,13 @@ class Features(Section):
 
     weights: Literal["random", "pretrained"]
     """random needs no download; every table then says that its numbers come from random features."""
-    seed: Count = 0
+    seed: Seed = 0
     """Of random weights."""
     perceptual: Literal["vgg", "alex", "squeeze"]
     """LPIPS backbone of the training loss (VGG in VQGAN)."""
     lpips: tuple[Literal["vgg", "alex", "squeeze"], ...]
     """LPIPS backbones of the evaluation."""
-    fid_input: Annotated[int, Field(ge=75, strict=True)]
+    fid_input: Annotated[int, Field(ge=75, le=2**16, strict=True)]
     """Side that images are resized to before InceptionV3, pixels; 299 in every published protocol."""
     clip: Annotated[RandomClip | HubClip, Field(discriminator="source")]
 
@@ -66,19 +72,45 @@ Published = Literal[
 """Names in pqgan/evaluate/baselines/catalogue.py."""
 
 
+def published_factor(name: Published) -> int:
+    """Downsampling factor F of a published tokenizer: its name says it, or it is Stable Diffusion's."""
+    found = re.search(r"-f(\d+)", name)
+    return int(found[1]) if found else 8
+
+
+def is_continuous(name: Published) -> bool:
+    """Whether a published tokenizer quantises nothing: the names of all others say so."""
+    return "vq" not in name
+
+
+def _has_both_resolutions(sets: dict[str, str]) -> dict[str, str]:
+    if set(sets) != set(HIGH_RESOLUTION):
+        raise ValueError(f"has {', '.join(map(shown, sets)) or 'no role'}; allowed: {' and '.join(HIGH_RESOLUTION)}")
+    return {role: sets[role] for role in HIGH_RESOLUTION}
+
+
 class EvaluationSection(Section):
     """Reconstruction metrics (Tables 1 and 2)."""
 
     version: PositiveInt
     data: str
     """Validation set."""
-    finetune_data: str
-    """Validation set of the high-resolution chapter."""
-    transfer: dict[str, str]
+    high_resolution: Annotated[dict[str, str], AfterValidator(_has_both_resolutions)]
+    """Role -> prepared set of the high-resolution chapter (section 4.5, appendix E): `val` at the resolution of
+    fine-tuning, `double` at twice its side.
+    """
+    continuous: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(each_once)]
+    """What the fine-tuned tokenizers are compared with there: backbone-vae, published tokenizers or KL configurations.
+    The first plays the Stable Diffusion VAE of Figures 1 and 7.
+    """
+    transfer: Named[Role, str]
     """Name in Table 2 -> prepared set that plays it."""
-    published: tuple[Published, ...] = ()
+    published: Annotated[tuple[Published, ...], AfterValidator(each_once)] = ()
     """Published tokenizers that are measured too (reading 30); what is left out stays as the paper reports it."""
+    codecs: Annotated[tuple[CodecName, ...], AfterValidator(each_once)] = ()
+    """Image codecs at bits a pixel that are measured on the validation set too (not in the paper)."""
     batch: PositiveInt
+    """Images of the validation set at a time; of larger ones as many fewer as they have more pixels, at least one."""
     showcase: PositiveInt
     """Reconstructions kept as pictures, the first of each set."""
     features: Features
@@ -99,18 +131,25 @@ class SearchBench(Section):
 
 
 class MatchingBench(Section):
-    """Figure 5: what the quantiser adds to a reconstruction (reading 24), and its search beside others."""
+    """What matching costs in a reconstruction (Figure 5, reading 24), and the search beside others (figure_peers)."""
 
     version: PositiveInt
     F: Literal[8, 16, 32]
-    resolution: PositiveInt
+    resolution: Side
     batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     precision: Literal["32-true", "bf16-mixed"]
     """Of encoder and decoder; the quantiser computes in fp32."""
     repeats: PositiveInt
-    """Timed reconstructions, each with and without quantiser in turns; the median is reported."""
+    """Timed reconstructions, each with and without quantiser in turns; medians and the ratio of means are reported."""
     configs: tuple[PQConfig, ...]
     search: SearchBench
+
+    @model_validator(mode="after")
+    def _configurations_have_its_factor(self) -> "MatchingBench":
+        for config in self.configs:
+            if config.F != self.F:
+                raise ValueError(f"configs has {config.name}; allowed: those of F={self.F}, as matching.F says")
+        return self
 
 
 class SpeedBench(Section):
@@ -121,5 +160,5 @@ class SpeedBench(Section):
     """Images before the clock starts."""
     repeats: PositiveInt
     """Images timed."""
-    baseline_size: PositiveInt
+    baseline_size: Side
     """Side of the unadapted backbone's images, pixels."""

@@ -1,41 +1,37 @@
 """params.yaml -> Settings, or one line that says which value cannot be used and what is allowed."""
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pqgan.errors import SettingsError
 
+from .names import shown
+from .params_file import read_params
 from .readings import Reading
 from .scale import Params, Settings
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+def _readable(part: str) -> str:
+    return part if part.isprintable() and len(part) <= 100 else shown(part)
 
 
 def one_line(error: ValidationError, where: str) -> str:
     """The first problem of a validation as `where: key: value; what is allowed`, and how many more there are."""
     first, *more = error.errors()
-    # pydantic puts the tag of a union into the path; it is no key of the file
-    key = ".".join(str(part) for part in first["loc"] if part not in ("pq", "kl", "vqgan", "wheel_photos", "folder"))
+    # pydantic puts the tag of a union into the path, and a mark behind a key; they are no keys of the file
+    tags = ("wheel_photos", "folder", "number", "by chapter", "[key]")
+    kinds = ("pq", "linear", "kl", "vqgan")  # behind the number of a line; linear is a key too
+    key = ".".join(
+        _readable(str(part))
+        for before, part in pairwise(("", *first["loc"]))
+        if part not in tags and not (part in kinds and isinstance(before, int))
+    )
     message = first["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(first["input"], dict) else f" got {first['input']!r};"
+    got = "" if isinstance(first["input"], dict) else f" got {shown(first['input'])};"
     others = f" ({len(more)} more)" if more else ""
     return f"{where}: {key or 'the file'}:{got} {message}{others}"
-
-
-def read_params(path: Path) -> dict[str, Any]:
-    """The raw mapping of params.yaml."""
-    try:
-        raw = yaml.load(path.read_text(), Loader)
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; run from the repository's root or name it with --params") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{path}: got {type(raw).__name__}; allowed: a mapping with scale, readings and scales")
-    return raw
 
 
 def _merge(base: dict, changes: dict) -> dict:
@@ -61,13 +57,13 @@ def load(path: Path | str = "params.yaml", scale: str | None = None) -> Settings
         params = Params.model_validate(read_params(path))
     except ValidationError as error:
         raise SettingsError(one_line(error, str(path))) from None
-    name = scale or params.scale
+    name = params.scale if scale is None else scale
     if name not in params.scales:
-        raise SettingsError(f"{path}: scale: got {name!r}; allowed: {', '.join(params.scales)}")
+        raise SettingsError(f"{path}: scale: got {shown(name)}; allowed: {', '.join(params.scales)}")
     chosen = params.scales[name]
     if chosen.reading not in params.readings:
         raise SettingsError(
-            f"{path}: scales.{name}.reading: got {chosen.reading!r}; allowed: {', '.join(params.readings)}"
+            f"{path}: scales.{name}.reading: got {shown(chosen.reading)}; allowed: {', '.join(params.readings)}"
         )
     base = params.readings[chosen.reading].model_dump()
     try:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from .base import PositiveFloat, PositiveInt, Section, Share
+from .base import MOST, Float, PositiveFloat, PositiveInt, Section, Share, Side
 
-SampleCount = Annotated[int, Field(ge=4, strict=True)]
+SampleCount = Annotated[int, Field(ge=4, le=MOST, strict=True)]
 """More than the three nearest neighbours that precision and recall look at."""
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -66,7 +66,7 @@ class MetricsReading(Section):
 class AdaptationReading(Section):
     """How Stable Diffusion is moved to the new latents."""
 
-    stage1_resolution: PositiveInt
+    stage1_resolution: Side
     """Point 16. 384 (Table 4) or 512 (appendix A.2)."""
     widening: Literal["tile_variance", "tile"]
     """Point 20. Whether tiled conv_in weights are scaled by sqrt(4/d) to keep the variance of their response."""
@@ -76,11 +76,11 @@ class AdaptationReading(Section):
     """Point 22. Of every diffusion training; the tokenizer in front of it always encodes in fp32."""
     caption_dropout: Share
     """Point 22. Share of captions replaced by the empty one."""
-    ema_decay: Annotated[float, Field(gt=0, lt=1)]
+    ema_decay: Annotated[Float, Field(gt=0, lt=1)]
     """Point 22."""
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[Float, Field(ge=0)]
     """Point 22."""
-    guidance: Annotated[float, Field(ge=1)]
+    guidance: Annotated[Float, Field(ge=1)]
     """Point 22. Classifier-free guidance of the text-to-image samples."""
     sampler_steps: PositiveInt
     """Point 22. DDIM steps of the text-to-image samples."""

@@ -1,40 +1,19 @@
 """One scale of the pipeline, and the whole of params.yaml."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Count, PositiveInt, Section
+from . import shares, sides
+from .base import MOST, PositiveInt, Section, Seed
+from .configurations import PQConfig
 from .data import DataSection
 from .diffusion import AdaptSection, LDMSection
-from .evaluation import EvaluationSection, MatchingBench, SpeedBench
+from .evaluation import EvaluationSection, MatchingBench, SpeedBench, is_continuous
+from .hardware import Hardware
+from .names import BACKBONE_VAE, DOUBLE, VALIDATION, Name, Named, shown
 from .readings import Reading
-from .tokenizer import FinetuneSection, PQConfig, Selection, TokenizerSection
-
-
-class Hardware(Section):
-    """What a job may use; never part of a result's address."""
-
-    accelerator: Literal["cpu", "cuda", "auto"]
-    gpus: Count
-    """Devices of a training job."""
-    processes: PositiveInt = 1
-    """Processes of a training job on a CPU; on GPUs there is one a GPU."""
-    evaluation_devices: PositiveInt = 1
-    """Devices of an evaluation, GPUs or processes on a CPU; each takes its share of the images."""
-    cpus: PositiveInt
-    """Cores of a job, and its threads on a CPU."""
-    workers: Count
-    """Data loader processes a device."""
-    compile: bool = False
-    """Whether networks are compiled (torch.compile): minutes before the first update, faster ones after."""
-    channels_last: bool = False
-    """Whether convolutions keep channels innermost in memory: faster on GPUs in half precision."""
-    mem_mb: PositiveInt
-    runtime: PositiveInt
-    """Minutes a training job may take."""
-    runtime_short: PositiveInt
-    """Minutes any other job may take."""
+from .tokenizer import FinetuneSection, Selection, TokenizerSection
 
 
 class Upkeep(Section):
@@ -42,7 +21,7 @@ class Upkeep(Section):
 
     checkpoint_every: PositiveInt
     """Updates between two checkpoints."""
-    checkpoints_kept: Annotated[int, Field(ge=2, strict=True)]
+    checkpoints_kept: Annotated[int, Field(ge=2, le=MOST, strict=True)]
     """At least two: a damaged one must not be the last."""
     pictures_every: PositiveInt
     """Updates between two sets of reconstructions in TensorBoard."""
@@ -53,7 +32,7 @@ class Upkeep(Section):
 class Scale(Section):
     """Everything that one scale is made of."""
 
-    seed: Count
+    seed: Seed
     reading: str
     """Name of an entry of readings."""
     overrides: dict[str, Any] = Field(default_factory=dict)
@@ -70,6 +49,13 @@ class Scale(Section):
     matching: MatchingBench
     speed: SpeedBench
 
+    @property
+    def evaluates_backbone(self) -> bool:
+        """Whether the backbone's own autoencoder is measured: a published one always, as it is a row of Tables 1 and 2;
+        another one where a latent diffusion model is trained on it (Table 5)."""
+        latents = self.ldm.latents.values()
+        return self.adapt.backbone.source == "hub" or any(latent.tokenizer == BACKBONE_VAE for latent in latents)
+
     @model_validator(mode="after")
     def _names_resolve(self) -> "Scale":
         uses = {
@@ -79,27 +65,98 @@ class Scale(Section):
             "ldm.data": self.ldm.data,
             "ldm.reference": self.ldm.reference,
             "evaluation.data": self.evaluation.data,
-            "evaluation.finetune_data": self.evaluation.finetune_data,
+            **{f"evaluation.high_resolution.{role}": used for role, used in self.evaluation.high_resolution.items()},
             **{f"evaluation.transfer.{name}": used for name, used in self.evaluation.transfer.items()},
         }
         for key, used in uses.items():
             if used not in self.data.sets:
-                raise ValueError(f"{key} is {used!r}; allowed: {', '.join(self.data.sets)}")
+                raise ValueError(f"{key} is {shown(used)}; allowed: {', '.join(self.data.sets)}")
         factors = set(self.selection.factors)
         for name, variant in self.adapt.variants.items():
             if variant.F not in factors:
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
         known = [f"selected-{factor}" for factor in self.selection.factors] + [
-            "backbone-vae",
+            BACKBONE_VAE,
             *self.tokenizer.configs,
         ]
         for name, latent in self.ldm.latents.items():
             if latent.tokenizer not in known:
                 raise ValueError(
-                    f"ldm.latents.{name}.tokenizer is {latent.tokenizer!r}; allowed: {', '.join(known[:4])}, "
+                    f"ldm.latents.{name}.tokenizer is {shown(latent.tokenizer)}; allowed: {', '.join(known[:4])}, "
                     "or a configuration of the sweep or its baselines"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _a_product_quantiser_can_be_selected(self) -> "Scale":
+        has = {config.F for config in self.tokenizer.product.values()}
+        for factor in self.selection.factors:
+            if factor not in has:
+                raise ValueError(
+                    f"selection.factors has {factor}, of which the sweep has no configuration with S > 1; allowed: "
+                    f"{', '.join(map(str, sorted(has))) or 'none, until it has one'}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _continuous_models_are_planned(self) -> "Scale":
+        known = [BACKBONE_VAE, *filter(is_continuous, self.evaluation.published), *self.tokenizer.continuous]
+        for name in self.evaluation.continuous:
+            if name not in known:
+                raise ValueError(f"evaluation.continuous has {shown(name)}; allowed: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_measured_once(self) -> "Scale":
+        own = self.adapt.backbone.published_vae
+        if own in self.evaluation.published:
+            raise ValueError(
+                f"evaluation.published has {own}, the autoencoder of adapt.backbone, which is measured as "
+                f"{BACKBONE_VAE}; allowed: others than it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> "Scale":
+        taken = [*self.tokenizer.configs, *self.evaluation.published, BACKBONE_VAE]
+        for name in self.ldm.latents:
+            if name in taken:
+                raise ValueError(f"ldm.latents has {name}, the name of a tokenizer; allowed: a name of its own")
+        side, reference = self.ldm.resolution, self.ldm.reference
+        if side != self.data.sets[reference].size:
+            scaled = f"{reference}-{side}"
+            if any(name.casefold() == scaled.casefold() for name in self.data.sets):
+                raise ValueError(
+                    f"data.sets has {scaled}, which is what {reference} is called at ldm.resolution {side}; allowed: "
+                    "another name"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _factors_divide(self) -> "Scale":
+        sides.check(self)
+        return self
+
+    @model_validator(mode="after")
+    def _second_resolution_is_twice_the_first(self) -> "Scale":
+        val, double = (self.evaluation.high_resolution[role] for role in (VALIDATION, DOUBLE))
+        expected, found = 2 * self.data.sets[val].size, self.data.sets[double].size
+        if found != expected:
+            raise ValueError(
+                f"evaluation.high_resolution.{DOUBLE} is {double}, of {found} px; allowed: a set of {expected} px, "
+                f"twice the side of {val}, its {VALIDATION}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _devices_divide(self) -> "Scale":
+        shares.check(self)
+        return self
+
+    def evaluation_batch(self, side: int) -> int:
+        """Images of a side in pixels that an evaluation holds at a time: no more pixels than of the validation set."""
+        usual = self.data.sets[self.evaluation.data].size
+        return max(1, min(self.evaluation.batch, self.evaluation.batch * usual**2 // side**2))
 
 
 class Params(Section):
@@ -107,8 +164,8 @@ class Params(Section):
 
     scale: str
     """The scale that is run where none is named."""
-    readings: dict[str, Reading]
-    scales: dict[str, Scale]
+    readings: Named[Name, Reading]
+    scales: Named[Name, Scale]
 
     @field_validator("scales", mode="before")
     @classmethod
@@ -128,21 +185,51 @@ class Settings(Section):
     scale: Scale
 
     @model_validator(mode="after")
+    def _factors_divide(self) -> "Settings":
+        key, side = "reading.adaptation.stage1_resolution", self.reading.adaptation.stage1_resolution
+        for variant in self.scale.adapt.variants.values():
+            sides.check_one(key, side, variant.F, sides.backbone_division(self.scale))
+        return self
+
+    @model_validator(mode="after")
+    def _devices_divide(self) -> "Settings":
+        batch = self.reading.training.total_batch
+        shares.check_one(self.scale, "tokenizer", "reading.training.total_batch", batch)
+        return self
+
+    @model_validator(mode="after")
     def _named_best_is_in_the_sweep(self) -> "Settings":
         if self.scale.selection.mode == "named":
-            configs = self.scale.tokenizer.configs
+            product = self.scale.tokenizer.product
             for factor in self.scale.selection.factors:
                 best = self.reading.best.get(factor)
-                if not isinstance(configs.get(best), PQConfig) or factor != configs[best].F:
+                if best not in product or factor != product[best].F:
                     raise ValueError(
-                        f"reading.best.{factor} is {best!r}; allowed: a configuration of the sweep with F={factor}"
+                        f"reading.best.{factor} is {best!r}; allowed: a configuration of the sweep with F={factor}, "
+                        "S > 1 (S=1 is no product quantiser) and no seed"
                     )
         return self
 
+    @model_validator(mode="after")
+    def _alternatives_are_product_quantisers(self) -> "Settings":
+        product, planned = self.scale.tokenizer.product, self.scale.tokenizer.configs
+        for factor, name in self.reading.best_alternatives.items():
+            # one that this scale does not plan is nowhere shown
+            if name in planned and (name not in product or factor != product[name].F):
+                raise ValueError(
+                    f"reading.best_alternatives.{factor} is {name!r}; allowed: a configuration of the sweep with "
+                    f"F={factor}, S > 1 (S=1 is no product quantiser) and no seed"
+                )
+        return self
+
+    def candidates(self, factor: int) -> dict[str, PQConfig]:
+        """By name, the product quantisers of a factor F among which the selection chooses: one where it is named."""
+        product = self.scale.tokenizer.product
+        if self.scale.selection.mode == "named":
+            best = self.reading.best[factor]
+            return {best: product[best]}
+        return {name: config for name, config in product.items() if factor == config.F}
+
     def expected(self, factor: int) -> PQConfig:
         """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
-        configs = self.scale.tokenizer.configs
-        if self.scale.selection.mode == "named":
-            return configs[self.reading.best[factor]]
-        candidates = [config for config in configs.values() if isinstance(config, PQConfig) and factor == config.F]
-        return max(candidates, key=lambda config: (config.d, config.K))
+        return max(self.candidates(factor).values(), key=lambda config: (config.d, config.K))

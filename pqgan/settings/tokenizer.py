@@ -1,134 +1,52 @@
 """Tokenizers: the sweep, its baselines, the trunk, the training, the selection and the fine-tuning."""
 
-from collections.abc import Iterator
 from functools import cached_property
-from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from .base import Count, PositiveFloat, PositiveInt, Section
-
-Factor = Literal[4, 8, 16, 32]
-
-
-class Codebooks(Section):
-    """Shape of a product quantiser: S=1 is VQ, S=d is scalar quantisation."""
-
-    d: PositiveInt
-    """Latent channels."""
-    S: PositiveInt
-    """Subspaces."""
-    K: Annotated[int, Field(ge=2, strict=True)]
-    """Codewords per subspace."""
-
-    @model_validator(mode="after")
-    def _subspaces_divide(self) -> Self:
-        if self.d % self.S:
-            allowed = [s for s in range(1, self.d + 1) if self.d % s == 0]
-            raise ValueError(f"S={self.S} does not divide d={self.d}; allowed S: {', '.join(map(str, allowed))}")
-        return self
+from .base import Channels, Float, Layers, PositiveFloat, PositiveInt, Section, Side
+from .configurations import AnyConfig, Factor, Grid, PQConfig, TokenizerConfig, VQGANConfig
+from .names import each_once
 
 
-class Configuration(Section):
-    """One tokenizer to train.
+class Refinement(Section):
+    """A small residual network on the reconstruction of a linear path; not in the paper."""
 
-    With a seed of its own it is a replicate: it says how far apart two trainings of one configuration lie, and nothing
-    but the claims reads it.
-    """
-
-    F: Factor
-    """Downsampling factor."""
-    seed: Count | None = None
-    """Of its training; null: the scale's."""
-
-    @property
-    def design(self) -> str:
-        """Its name without the seed: replicates of one configuration share it."""
-        raise NotImplementedError
-
-    @property
-    def name(self) -> str:
-        return self.design if self.seed is None else f"{self.design}-seed{self.seed}"
-
-    @model_serializer(mode="wrap")
-    def _seed_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # addresses of configurations without a seed are those of the time before there were seeds
-        return {key: value for key, value in dump(self).items() if key != "seed" or value is not None}
-
-
-class PQConfig(Configuration, Codebooks):
-    """A point of the sweep (section 4.2)."""
-
-    kind: Literal["pq"] = "pq"
-
-    @property
-    def design(self) -> str:
-        return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
-
-    def images_for_codebooks(self, resolution: int) -> int:
-        """Least number of images (side in pixels) that have a sub-vector for each of K codewords."""
-        return -(-self.K // max(1, resolution // self.F) ** 2)
-
-
-class KLConfig(Configuration):
-    """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
-
-    kind: Literal["kl"]
-    d: PositiveInt
-    kl_weight: PositiveFloat = 1e-6
-
-    @property
-    def design(self) -> str:
-        return f"kl-f{self.F}-d{self.d}"
-
-
-class VQGANConfig(Configuration):
-    """A plain VQGAN (diffusers VQModel) on the same trunk."""
-
-    kind: Literal["vqgan"]
-    d: PositiveInt
-    K: Annotated[int, Field(ge=2, strict=True)]
-
-    @property
-    def design(self) -> str:
-        return f"vqgan-f{self.F}-d{self.d}-K{self.K}"
-
-
-TokenizerConfig = Annotated[PQConfig | KLConfig | VQGANConfig, Field(discriminator="kind")]
-
-
-class Grid(Section):
-    """A grid of section 4.2; S is a number or a fraction of d; what does not divide is left out."""
-
-    F: tuple[Factor, ...]
-    d: tuple[PositiveInt, ...]
-    S: tuple[PositiveInt | Annotated[str, Field(pattern=r"^d(/[1-9]\d*)?$")], ...]
-    """Numbers, "d" or "d/8"."""
-    K: tuple[Annotated[int, Field(ge=2, strict=True)], ...]
-
-    def configs(self) -> Iterator[PQConfig]:
-        for F, d, s, K in product(self.F, self.d, self.S, self.K):
-            if isinstance(s, str):
-                divisor = int(s.partition("/")[2] or 1)
-                if d % divisor:
-                    continue
-                s = d // divisor
-            if d % s == 0:
-                yield PQConfig(F=F, d=d, S=s, K=K)
+    channels: Channels
+    blocks: Layers
 
 
 class Trunk(Section):
     """Encoder and decoder without the quantiser (reading 10); diffusers' Encoder and Decoder."""
 
-    channels: PositiveInt
+    channels: Channels
     """Channels of the first level."""
-    multipliers: tuple[PositiveInt, ...]
+    multipliers: tuple[Channels, ...]
     """Channel multiplier of each level; each level but the last halves the resolution. Attention sits on the last."""
-    res_blocks: PositiveInt
-    z_channels: PositiveInt
+    res_blocks: Layers
+    z_channels: Channels
     """Channels between trunk and quantiser projection."""
-    norm_groups: PositiveInt
+    norm_groups: Channels
+    shortcut: Literal["none", "linear"] = "none"
+    """linear: a linear path of patches around the trunks of product-quantised tokenizers, which then add to it. Not in
+    the paper.
+    """
+
+    refinement: Refinement | None = None
+    """Of the shortcut's reconstruction; null: none."""
+
+    @model_serializer(mode="wrap")
+    def _shortcut_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses of trunks without one are those of the time before there were shortcuts
+        absent = {"shortcut": "none", "refinement": None}
+        return {key: value for key, value in dump(self).items() if (key, value) not in absent.items()}
+
+    @model_validator(mode="after")
+    def _refinement_of_a_shortcut(self) -> Self:
+        if self.refinement and self.shortcut == "none":
+            raise ValueError("refinement corrects the shortcut's reconstruction; allowed: null, or shortcut: linear")
+        return self
 
     @model_validator(mode="after")
     def _groups_divide(self) -> "Trunk":
@@ -144,12 +62,17 @@ class Trunk(Section):
     def factor(self) -> int:
         return 2 ** (len(self.multipliers) - 1)
 
+    @property
+    def alone(self) -> "Trunk":
+        """The paper's trunk, without what is around it."""
+        return self.model_copy(update={"shortcut": "none", "refinement": None})
+
 
 class Discriminator(Section):
     """PatchGAN (pix2pix), as VQGAN uses it."""
 
-    channels: PositiveInt
-    layers: PositiveInt
+    channels: Channels
+    layers: Layers
 
 
 class Training(Section):
@@ -157,15 +80,31 @@ class Training(Section):
 
     steps: PositiveInt
     """In the unit that the reading's step_counts names."""
-    resolution: PositiveInt
+    resolution: Side
     """Side of a training crop, pixels."""
+    shortest_side: Side | None = None
+    """Of the images that crops are taken from, pixels; null: the resolution, as VQGAN does."""
     learning_rate: PositiveFloat
-    betas: tuple[float, float] = (0.5, 0.9)
-    perceptual_weight: Annotated[float, Field(ge=0)] = 1.0
+    betas: tuple[Float, Float] = (0.5, 0.9)
+    perceptual_weight: Annotated[Float, Field(ge=0)] = 1.0
+    path_rate: Annotated[Float, Field(ge=0)] | None = None
+    """Of a linear path, the codebooks and the encoder, times learning_rate; 0 leaves them as fitted. null: 1."""
+    cooldown: PositiveInt | None = None
+    """Last updates, over which the learning rates fall linearly; null: they stay, as in the paper."""
     scaling_images: PositiveInt
     """Training images the latent scaling factor is measured on, after training (reading 21)."""
     log_every: PositiveInt
     """Steps between two lines of train.jsonl."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_null(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses are those of the time before there was the choice
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+    @property
+    def image_side(self) -> int:
+        """Shortest side of the images that crops are taken from, pixels."""
+        return self.shortest_side or self.resolution
 
 
 class Codebook(Section):
@@ -189,13 +128,27 @@ class Codebook(Section):
         return self.model_dump(mode="json", exclude=unused, exclude_none=True)
 
 
+class Linear(Section):
+    """How much of the training set the linear paths are fitted to: principal components and k-means, no gradient."""
+
+    images: PositiveInt | None = None
+    """Images, spread over the set; null: all."""
+    vectors: PositiveInt = 200_000
+    """Patches that k-means sees, the same number of every image, rounded up."""
+    passes: PositiveInt = 10
+    """Passes of k-means over them, at most."""
+
+
 class Selection(Section):
-    """Which tokenizer of each factor goes on to fine-tuning and generation."""
+    """Which tokenizer of each factor goes on to fine-tuning and generation: a product quantiser, S > 1."""
 
     mode: Literal["measured", "named"]
-    """measured: best by metric on the validation set; named: as the reading's best says."""
-    metric: Literal["psnr", "lpips", "rfid", "cmmd"]
-    factors: tuple[Factor, ...]
+    """measured: the best mean rank over the metrics on the validation set; named: as the reading's best says."""
+    metrics: Annotated[
+        tuple[Literal["psnr", "cmmd", "lpips", "rfid"], ...], Field(min_length=1), AfterValidator(each_once)
+    ]
+    """Appendix A.1 names PSNR, CMMD and LPIPS. The first decides between equal mean ranks."""
+    factors: Annotated[tuple[Factor, ...], AfterValidator(each_once)]
 
 
 class TokenizerSection(Section):
@@ -209,6 +162,7 @@ class TokenizerSection(Section):
     discriminator: Discriminator
     training: Training
     codebook: Codebook = Codebook()
+    linear: Linear = Linear()
     grid: Grid | None = None
     sweep: tuple[PQConfig, ...]
     """Configurations besides the grid's."""
@@ -223,7 +177,7 @@ class TokenizerSection(Section):
                     f"allowed: {factor.bit_length()} multipliers"
                 )
         for config in self.configs.values():
-            if config.F not in self.trunks:
+            if config.F not in self.trunks and config.kind != "linear":
                 raise ValueError(f"{config.name} has no trunk; allowed F: {', '.join(map(str, self.trunks))}")
         return self
 
@@ -249,20 +203,45 @@ class TokenizerSection(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _nothing_is_trained_twice(self) -> "TokenizerSection":
+        for config in self.configs.values():
+            if isinstance(config, VQGANConfig) and config.twin in self.configs:
+                raise ValueError(
+                    f"{config.design} of the baselines trains what {config.twin} trains, which is planned too; "
+                    "allowed: one of the two"
+                )
+        return self
+
     @cached_property
-    def configs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
+    def configs(self) -> dict[str, AnyConfig]:
         """Every configuration to train, replicates included, by name, each once."""
         gridded = self.grid.configs() if self.grid else ()
         return {config.name: config for config in (*gridded, *self.sweep, *self.baselines)}
 
     @property
-    def designs(self) -> dict[str, PQConfig | KLConfig | VQGANConfig]:
+    def designs(self) -> dict[str, AnyConfig]:
         """Those that are no replicates."""
         return {name: config for name, config in self.configs.items() if config.seed is None}
 
+    @cached_property
+    def product(self) -> dict[str, PQConfig]:
+        """The product quantisers that are no replicates: S > 1."""
+        return {name: config for name, config in self.designs.items() if config.kind == "pq" and config.S > 1}
+
+    @property
+    def continuous(self) -> list[str]:
+        """The KL autoencoders that are no replicates."""
+        return [name for name, config in self.designs.items() if config.kind == "kl"]
+
+    @property
+    def linear_product(self) -> list[str]:
+        """The linear tokenizers of more than one subspace that are no replicates."""
+        return [name for name, config in self.designs.items() if config.kind == "linear" and config.S > 1]
+
 
 class FinetuneSection(Section):
-    """The 768 px chapter: the selected tokenizers at a higher resolution."""
+    """The 768 px chapter: the selected tokenizers at a higher resolution (section 4.5, appendix A.1)."""
 
     version: PositiveInt
     data: str

@@ -1,14 +1,17 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from pqgan.errors import ResourceError
+from pqgan.errors import ResourceError, SettingsError
+
+from .leftovers import CONTENT, REPLACED, clear, prefix, sweep
 
 
 def _sync_folder(folder: Path) -> None:
@@ -41,7 +44,8 @@ def new_file(path: Path | str) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # beside the target, because a rename from another file system is a copy that can be cut short
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        sweep(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix(path))
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -70,19 +74,61 @@ def write_text(path: Path | str, content: str) -> None:
 
 
 @contextmanager
-def new_folder(path: Path | str) -> Iterator[Path]:
-    """A folder to fill; it takes its name, replacing an older one, only if the block ends without an error."""
+def new_folder(path: Path | str, may_replace: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """A folder to fill; it takes its name only if the block ends without an error.
+
+    What it replaces is put aside first and deleted last, so that there is never less than one of the two.
+
+    Args:
+        path: of the folder; what is there is replaced only if it is an empty folder, or `may_replace` agrees.
+        may_replace: raises an error where what is there may not be replaced; asked before the block and after it.
+
+    Raises:
+        SettingsError: something is there that is not replaced.
+        ResourceError: another process made the same folder at the same time.
+    """
     path = Path(path)
+    _check(path, may_replace)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    sweep(path.parent)
+    working = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix(path)))
+    content = working / CONTENT
     try:
-        yield temporary
-        os.chmod(temporary, 0o755)
+        content.mkdir()
+        yield content
+        os.chmod(content, 0o755)
         # before the rename, which a power cut could otherwise leave pointing at files without content
-        _sync(temporary)
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _sync(content)
+        if _check(path, may_replace):
+            with suppress(FileNotFoundError):  # another process has just put it aside
+                os.rename(path, working / REPLACED)
+        _take_name(content, path)
         _sync_folder(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException:
+        with suppress(OSError):  # what cannot be given back now is by the next sweep
+            clear(working, path)
+        raise
+    shutil.rmtree(working, ignore_errors=True)
+
+
+def _check(path: Path, may_replace: Callable[[Path], None] | None) -> bool:
+    """Whether something has to be put aside; an error where it may not be."""
+    if not os.path.lexists(path) or is_empty_folder(path):
+        return False
+    if may_replace is None:
+        raise SettingsError(f"{path}: is there already; choose another name, or remove it")
+    may_replace(path)
+    return True
+
+
+def is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+
+def _take_name(content: Path, path: Path) -> None:
+    try:
+        os.replace(content, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise ResourceError(f"{path}: another process made it in the meantime; its result stays") from None

@@ -8,7 +8,9 @@ checkpoints/step-00001200/state.safetensors   named tensors; step and identity i
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -17,10 +19,12 @@ from torch import Tensor
 
 from pqgan.errors import DataError, ResourceError
 
-from .atomic import new_folder
-from .manifest import SUMS, sha256, write_sums
+from .leftovers import sweep
+from .manifest import SUMS, read_sums, sha256
+from .outputs import new_result
 
 STATE, LOG = "state.safetensors", "train.jsonl"
+KIND = "checkpoint"
 PREFIX = "step-"
 BAD = "bad-"
 
@@ -58,14 +62,13 @@ def write(root: Path, step: int, tensors: Mapping[str, Tensor], identity: Mappin
     """
     path = root / f"{PREFIX}{step:08d}"
     try:
-        with new_folder(path) as folder:
+        with new_result(path, KIND) as folder:
             save_file(
                 {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
                 folder / STATE,
                 metadata={**identity, "step": str(step)},
             )
             (folder / LOG).write_bytes(log)
-            write_sums(folder)
     except (OSError, SafetensorError) as error:
         raise ResourceError(
             f"{path}: cannot be written: {error}; free space or raise the limit, then run the same command again"
@@ -80,8 +83,8 @@ def verify(folder: Path) -> Checkpoint:
         DataError: what is wrong with it.
     """
     try:
-        listed = dict(reversed(line.split("  ", 1)) for line in (folder / SUMS).read_text().splitlines())
-    except (OSError, UnicodeDecodeError, ValueError):
+        listed = read_sums(folder).files
+    except DataError:
         raise DataError(f"{folder.name}: has no readable {SUMS}") from None
     for name in (STATE, LOG):
         if not (folder / name).is_file():
@@ -118,8 +121,7 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
             continue
         for bad in folders[len(folders) - len(wrong) :]:
             # out of the way of the checkpoint that this step will be given again
-            shutil.rmtree(root / f"{BAD}{bad.name}", ignore_errors=True)
-            os.replace(bad, root / f"{BAD}{bad.name}")
+            os.rename(bad, _unused(root / f"{BAD}{bad.name}"))
         return checkpoint, wrong
     if wrong:
         raise DataError(
@@ -129,23 +131,40 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
-def _finished(root: Path) -> list[Path]:
+def _unused(path: Path) -> Path:
+    """The path, or with the first number behind it that nothing has."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not os.path.lexists(each))
+
+
+def _finished(root: Path, pattern: str = f"{PREFIX}{'[0-9]' * 8}") -> list[Path]:
     """Folders of checkpoints, oldest first; what else a person has put there is left alone."""
-    return sorted(folder for folder in root.glob(f"{PREFIX}{'[0-9]' * 8}") if folder.is_dir())
+    return sorted(folder for folder in root.glob(pattern) if folder.is_dir() and not folder.is_symlink())
+
+
+def _delete(folder: Path) -> None:
+    """Delete a checkpoint, unless a person has put something into it."""
+    if set(os.listdir(folder)) <= {STATE, LOG, SUMS}:
+        shutil.rmtree(folder)
 
 
 def prune(root: Path, keep: int) -> None:
-    """Delete all but the newest checkpoints, and what interrupted writes left."""
-    for folder in _finished(root)[:-keep]:
-        shutil.rmtree(folder)
-    for folder in root.glob(f".{PREFIX}*"):
-        shutil.rmtree(folder)
+    """Delete all but the newest checkpoints, and what interrupted writes and deletions left."""
+    for folder in (*_finished(root)[:-keep], *_finished(root, f".{PREFIX}{'[0-9]' * 8}")):
+        _delete(folder)
+    sweep(root)
 
 
 def clear(root: Path) -> None:
-    """Delete all checkpoints, the newest last, and their folder; a kill on the way leaves the newest whole, or none."""
-    for folder in _finished(root):
-        hidden = folder.with_name(f".{folder.name}")
-        os.replace(folder, hidden)
-        shutil.rmtree(hidden)
-    shutil.rmtree(root)
+    """Delete all checkpoints, the newest last; a kill on the way leaves the newest whole, or none.
+
+    Their folder goes too, unless a person has put something there or into one of them.
+    """
+    prune(root, 1)
+    for folder in (*_finished(root, f"{BAD}{PREFIX}*"), *_finished(root)):
+        hidden = folder.with_name(f".{PREFIX}{folder.name.removeprefix(BAD).removeprefix(PREFIX)[:8]}")
+        if set(os.listdir(folder)) <= {STATE, LOG, SUMS} and not os.path.lexists(hidden):
+            os.rename(folder, hidden)
+            shutil.rmtree(hidden)
+    with suppress(OSError):  # something else is there
+        root.rmdir()

@@ -5,10 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from pqgan.errors import DataError, ResourceError
+from pqgan.errors import DataError, PqganError
 
 from .atomic import new_folder
 from .manifest import SUMS, damages
+from .outputs import refuse_to_replace
 
 VARIABLE = "PQGAN_SHARED_DIR"
 
@@ -23,18 +24,22 @@ def place(chapter: str, name: str, digest: str) -> Path | None:
     return Path(root, chapter, f"{name}-{digest}") if root else None
 
 
-def take(shared: Path, out: Path) -> bool:
+def take(shared: Path, out: Path, kind: str) -> bool:
     """Make a result of the shared one, by hard links where the file system has them; whether there was one.
 
+    Args:
+        kind: of the result.
+
     Raises:
-        DataError: there is one, and it is damaged.
+        SettingsError: `out` is there and no result of this kind.
+        DataError: the shared one is damaged.
     """
     if not shared.is_dir():
         return False
     if wrong := damages(shared):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise DataError(f"{wrong[0]}{more}; delete {shared}, which {VARIABLE} offers, or unset {VARIABLE}")
-    with new_folder(out) as folder:
+    with new_folder(out, lambda there: refuse_to_replace(there, kind)) as folder:
         _copy(shared, folder)
     return True
 
@@ -46,7 +51,7 @@ def give(out: Path, shared: Path) -> None:
     try:
         with new_folder(shared) as folder:
             _copy(out, folder)
-    except (OSError, ResourceError) as error:
+    except (OSError, PqganError) as error:
         if not (shared / SUMS).is_file():  # by another checkout, in the meantime
             print(f"{shared}: cannot be written ({error}); the result is not shared", file=sys.stderr)
 

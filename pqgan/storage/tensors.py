@@ -1,5 +1,6 @@
 """Files of tensors that others published, read without running anything that they hold."""
 
+import codecs
 import re
 import shutil
 import tempfile
@@ -103,7 +104,16 @@ def _nature(path: Path) -> str | None:
         return None
     if not start:
         return "it is empty"
-    return "it is a web page" if start[:1] == b"<" else None
+    return "it is a web page" if start[:1] == b"<" and _is_text(start) else None
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether the first bytes of a file may be those of a text; the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _brief(error: Exception) -> str:

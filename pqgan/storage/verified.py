@@ -4,20 +4,22 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from pqgan.errors import ResourceError
+from pqgan.errors import DataError, ResourceError
 
 from .atomic import write_text
+from .json_files import read_object
 from .manifest import sha256
 
 _known: dict[str, list] = {}
 """Path -> state and sha256, of this process."""
 
 
-def verified_sha256(path: Path, memory: Path) -> str:
+def verified_sha256(path: Path, memory: Path | None = None) -> str:
     """sha256 of a file.
 
     Args:
-        memory: JSON file that keeps results between processes; does without where it cannot be read or written.
+        memory: JSON file that keeps results between processes; does without where it is None or cannot be read or
+            written.
 
     Raises:
         OSError: the file cannot be read.
@@ -25,11 +27,13 @@ def verified_sha256(path: Path, memory: Path) -> str:
     key = str(path.resolve())
     status = path.stat()
     state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]  # ctime: a copied time stamp does not change it
-    for entry in (_known.get(key), _read(memory).get(key)):
+    for entry in (_known.get(key), _read(memory).get(key) if memory else None):
         if isinstance(entry, list) and entry[:-1] == state:
             _known[key] = entry
             return entry[-1]
     _known[key] = [*state, sha256(path)]
+    if memory is None:
+        return _known[key][-1]
     with suppress(ResourceError, OSError):
         # two processes at once may lose one of their entries, which is then hashed again
         kept = {name: entry for name, entry in _read(memory).items() if Path(name).exists()}
@@ -39,7 +43,6 @@ def verified_sha256(path: Path, memory: Path) -> str:
 
 def _read(memory: Path) -> dict:
     try:
-        content = json.loads(memory.read_text())
-    except (OSError, ValueError):
+        return read_object(memory, "what was hashed before")
+    except DataError:
         return {}
-    return content if isinstance(content, dict) else {}

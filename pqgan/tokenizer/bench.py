@@ -1,7 +1,6 @@
 """`pqgan bench train`: how fast tokenizers train, beside a plain reference step in the same run."""
 
 import gc
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,13 @@ from pqgan.engine.timing import device_name, peak_memory
 from pqgan.errors import SettingsError
 from pqgan.provenance import environment
 from pqgan.settings import PQConfig, Settings
-from pqgan.storage.atomic import write_text
+from pqgan.storage.outputs import check_signed
+from pqgan.storage.signed import write_signed
 
 from .bench_steps import WARM_UP, Bench
 from .bench_table import table
 
+COMMAND = "pqgan bench train"
 REFERENCE = (
     "plain VQGAN step: eager, autoencoder and perceptual network once for each optimiser, "
     "two more backward passes for the adaptive weight, quantiser in a loop"
@@ -49,10 +50,12 @@ def run(
         hardware: settings instead of the scale's.
 
     Raises:
-        SettingsError: no such configuration.
+        SettingsError: no such configuration, or `out` is there and not the file of an earlier bench.
         DataError: no prepared set, or a damaged one.
         ResourceError: the settings ask for an accelerator that this machine does not have, or for more memory.
     """
+    if out is not None:
+        check_signed(out, COMMAND)
     names = names or _first_of_every_factor(settings)
     configs = settings.scale.tokenizer.configs
     for name in names:
@@ -60,7 +63,7 @@ def run(
             raise SettingsError(
                 f"no tokenizer configuration {name!r} at scale {settings.name}; allowed: those that pqgan plan lists"
             )
-    chosen = settings.scale.hardware.model_copy(update={"gpus": 1, "processes": 1, **(hardware or {})})
+    chosen = settings.scale.hardware.model_copy(update=hardware or {})
     settings = settings.model_copy(update={"scale": settings.scale.model_copy(update={"hardware": chosen})})
     precision = precision or settings.reading.training.precision
     fabric = make_fabric(chosen, precision)
@@ -92,7 +95,7 @@ def run(
     result["environment"] = environment()
     print(table(result))
     if out:
-        write_text(out, json.dumps(result, indent=1) + "\n")
+        write_signed(out, result, COMMAND)
 
 
 def _first_of_every_factor(settings: Settings) -> list[str]:

@@ -24,7 +24,7 @@ from pqgan.errors import Stopped
 from pqgan.quantise.product import ProductQuantiser
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
-from pqgan.settings.tokenizer import TokenizerConfig
+from pqgan.settings.configurations import TokenizerConfig
 
 from .bench_result import Measured
 from .build import build

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pqgan.randomness import seeded
-from pqgan.settings import KLConfig, PQConfig, Reading, VQGANConfig
+from pqgan.settings import KLConfig, LinearConfig, PQConfig, Reading, VQGANConfig
 from pqgan.settings.tokenizer import Trunk
 
 from .model import PQModel, trunk_blocks
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 def build(
-    config: PQConfig | KLConfig | VQGANConfig, trunk: Trunk, reading: Reading, seed: int
+    config: PQConfig | LinearConfig | KLConfig | VQGANConfig, trunk: Trunk | None, reading: Reading, seed: int
 ) -> "PQModel | AutoencoderKL | VQModel":
-    """A freshly initialised tokenizer; the global generator is left as it was."""
+    """A freshly initialised tokenizer; the global generator is left as it was. A linear one has no trunk."""
     with seeded(seed, "tokenizer weights"):
         return _build(config, trunk, reading)
 
 
 def _build(config, trunk, reading):
+    if isinstance(config, LinearConfig):
+        return PQModel(block_out_channels=None, patch=config.F, d=config.d, S=config.S, K=config.K)
     channels = tuple(trunk.channels * multiplier for multiplier in trunk.multipliers)
     if isinstance(config, PQConfig):
         return PQModel(
@@ -35,6 +37,7 @@ def _build(config, trunk, reading):
             beta=reading.training.beta,
             beta_on=reading.training.beta_on,
             normalisation=reading.data.normalisation,
+            **_around_the_trunk(config, trunk),
         )
     shared = {
         **trunk_blocks(len(channels)),
@@ -50,3 +53,12 @@ def _build(config, trunk, reading):
 
     shared |= {"vq_embed_dim": config.d, "num_vq_embeddings": config.K}
     return VQModel(latent_channels=trunk.z_channels, scaling_factor=1.0, **shared)
+
+
+def _around_the_trunk(config: PQConfig, trunk: Trunk) -> dict[str, int]:
+    """Options of a PQModel that the paper's has not."""
+    if trunk.shortcut == "none":
+        return {}
+    refined = trunk.refinement
+    more = {"refine_channels": refined.channels, "refine_blocks": refined.blocks} if refined else {}
+    return {"patch": config.F, **more}

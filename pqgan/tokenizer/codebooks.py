@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from pqgan.data.batches import Batch
 from pqgan.engine.run_folder import fail_together
 from pqgan.errors import SettingsError
+from pqgan.quantise.kmeans import kmeans
 from pqgan.quantise.product import ProductQuantiser, Quantised
-from pqgan.quantise.upkeep import IdleCodes, kmeans, replace, sub_vectors_at
+from pqgan.quantise.upkeep import IdleCodes, replace, sub_vectors_at
 from pqgan.quantise.usage import histogram
 from pqgan.randomness import generator_at, rng_at, seed_at
 from pqgan.settings import PQConfig, Settings
@@ -54,7 +55,7 @@ class Revival:
 
     def count(self) -> Tensor:
         """Count the codes of the newest forward pass, of all processes; dead codewords (S, K)."""
-        uses = histogram(self._seen[1].flatten(2), self.quantiser.K)
+        uses = histogram(self._seen[1].flatten(2), self.quantiser.K, found=True)
         if self.fabric.world_size > 1:
             uses = self.fabric.all_reduce(uses, reduce_op="sum")
         return self.idle.count(uses)

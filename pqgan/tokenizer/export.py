@@ -7,13 +7,13 @@ import torch
 from diffusers.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
 
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import check_folder, new_result
 
-from .folders import check_unused
 from .load import load_model
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 PROVENANCE = "provenance.json"
+KIND = "export"
 
 
 def export(*, model: Path, out: Path, dtype: str = "bf16") -> None:
@@ -23,17 +23,17 @@ def export(*, model: Path, out: Path, dtype: str = "bf16") -> None:
 
     Args:
         model: folder of a trained tokenizer, ours or diffusers'.
-        out: folder to make.
+        out: folder to make, or an earlier export to replace.
         dtype: one of DTYPES; rounding to half of the bits moves some codes, which `pqgan evaluate` shows.
 
     Raises:
-        SettingsError: `out` is there and not empty.
+        SettingsError: `out` is there and no earlier export, or not as it was written.
         DataError: `model` holds no tokenizer.
     """
-    check_unused(out)
+    check_folder(out, KIND, apart={"--model": model})
     network = load_model(model)
     weights = {name: tensor.to(DTYPES[dtype]).contiguous() for name, tensor in network.state_dict().items()}
-    with new_result(out) as folder:
+    with new_result(out, KIND) as folder:
         # not save_pretrained, which writes down where the model was loaded from
         save_file(weights, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
         shutil.copyfile(model / CONFIG_NAME, folder / CONFIG_NAME)

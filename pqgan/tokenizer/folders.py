@@ -1,6 +1,7 @@
 """`pqgan encode` and `pqgan decode`: a folder of images as one code file, and back."""
 
 import os
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,16 +10,18 @@ from PIL import Image
 
 from pqgan.data.files import image_files
 from pqgan.data.names import first_of, shown
-from pqgan.data.pixels import MAX_PIXELS
+from pqgan.data.pixels import MAX_PIXELS, Profile, check_side, told
 from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.timing import device_name
-from pqgan.errors import DataError, ResourceError, SettingsError
-from pqgan.quantise.code_format import MAGIC, Entry, Header, name_flaw
+from pqgan.errors import DataError, ResourceError
+from pqgan.quantise.code_format import Entry, Header, name_flaw
 from pqgan.quantise.codes import CodeFile, new_code_file
 from pqgan.quantise.packing import bits_of
 from pqgan.storage.atomic import new_folder
 from pqgan.storage.manifest import sha256
+from pqgan.storage.outputs import check_file, check_folder
 
+from .identity import check_finite, identity
 from .load import Tokenizer, load_tokenizer
 from .pictures import batches, decoded, encoded, padded, pictures, windows
 
@@ -33,23 +36,26 @@ def encode(
         model: folder of a trained tokenizer.
         images: folder.
         out: code file, which replaces an older one.
-        batch: images of one size that are encoded together; as many as make a megapixel where None.
+        batch: images of one size that are encoded together, no more than make MAX_PIXELS; as many as make a megapixel
+            where None.
         size: of a square from the centre of each image, its shortest side brought there; where None, images keep their
             sizes, and what they lack to multiples of F is mirrored.
         device: cpu, cuda, or auto for CUDA where there is one.
 
     Raises:
-        SettingsError: out is there and no code file.
+        SettingsError: out is there and no code file, or a size that no image can be brought to.
         DataError: no tokenizer, or one without codes; no images, or some that cannot be read, all of which it names.
-        NumericalError: latents that are not finite.
+        NumericalError: weights or latents that are not finite.
         ResourceError: no such device, or too little memory or disk.
     """
-    _check_replaceable(out)
+    check_side(size)
+    check_file(out, is_code_file, "a whole code file", apart={"--model": model})
     names, others = image_files(images)
     if odd := [f"{shown(name)} ({flaw})" for name in names if (flaw := name_flaw(name))]:
         raise DataError(f"{images}: {len(odd)} images that a code file cannot hold; rename them: {first_of(odd)}")
     tokenizer, header, target = _open(model, device)
     unreadable: list[str] = []
+    profiles: Counter[Profile | None] = Counter()
     with new_code_file(out, header) as writer, ImageProgress("encode", len(names)) as progress:
         for window in windows(pictures(images, names, size, unreadable), batch):
             whole = [padded(image.pixels, tokenizer.factor) for image in window]
@@ -61,6 +67,7 @@ def encode(
             for position, image in enumerate(window):
                 height, width, _ = image.pixels.shape
                 writer.add(image.name, codes[position], width, height)
+                profiles[image.profile] += 1
         if unreadable:
             raise DataError(
                 f"{images}: {len(unreadable)} of {len(names)} images cannot be read; replace or remove them: "
@@ -71,7 +78,8 @@ def encode(
     print(
         f"{out}: {len(names)} images in {writer.size:,} bytes, {8 * writer.size / writer.pixels:.3f} bits a pixel; "
         f"the image files have {before:,} bytes, {before / writer.size:.3g} times that; "
-        f"{progress.speed:.1f} images/s on {device_name(target)}{ignored}",
+        f"{progress.speed:.1f} images/s on {device_name(target)}"
+        f"{told(profiles['converted'], profiles['ignored'])}{ignored}",
         flush=True,
     )
 
@@ -85,54 +93,45 @@ def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, dev
         codes: code file.
         out: folder to make. Images are named as they were, with .png for a suffix; or, where two would then have one
             name, with .png after their suffix.
-        batch: images of one size that are decoded together; as many as make a megapixel where None.
+        batch: images of one size that are decoded together, no more than make MAX_PIXELS; as many as make a megapixel
+            where None.
         device: cpu, cuda, or auto for CUDA where there is one.
 
     Raises:
         SettingsError: out is there and not an empty folder.
-        DataError: no code file, a damaged one, or one of another tokenizer.
-        NumericalError: pixels that are not finite.
+        DataError: no code file, a damaged one, or one of a tokenizer of another config or other weights.
+        NumericalError: weights or pixels that are not finite.
         ResourceError: no such device, or too little memory or disk.
     """
-    place = Path(os.path.realpath(out))  # a link is kept, and what it leads to filled
-    check_unused(place)
+    check_folder(out, None, apart={"--model": model, "--codes": codes})
     with CodeFile(codes) as file:
         files = _files(file)
         tokenizer, header, target = _open(model, device)
+        if file.header.weights:  # format 1, which knows a tokenizer by its files
+            weights = {path.name: sha256(path) for path in model.glob("diffusion_pytorch_model*.safetensors")}
+            header = header.model_copy(update={"network": "", "weights": weights})
         if header != file.header:
             raise DataError(f"{codes}: codes of a {_told(file.header)}; {model} is a {_told(header)}; give the former")
         try:
-            with new_folder(place) as folder, ImageProgress("decode", len(files)) as progress:
+            with new_folder(out) as folder, ImageProgress("decode", len(files)) as progress:
                 for group in batches([(entry.h * header.F, entry.w * header.F) for entry in file.entries], batch):
                     stack = np.stack([file.codes(index) for index in group])  # (B, S, h, w)
                     for index, pixels in zip(group, decoded(tokenizer, stack, target), strict=True):
                         _save(pixels, file.entries[index], folder / files[index])
                     progress.add(len(group))
-                check_unused(place)  # again, because it is about to be replaced
         except OSError as error:
             why = error.strerror or error
             raise ResourceError(f"{out}: cannot be written: {why}; free space or change the folder") from None
     print(f"{out}: {len(files)} images; {progress.speed:.1f} images/s on {device_name(target)}", flush=True)
 
 
-def _check_replaceable(out: Path) -> None:
-    if out.is_dir():
-        raise SettingsError(f"--out: {out} is a folder; expected a file to write, such as {out / 'images.pqc'}")
-    if out.exists() and not (out.is_file() and _starts_with(out, MAGIC)):
-        raise SettingsError(f"--out: {out} is there and no code file; choose another name, or remove it")
-
-
-def _starts_with(path: Path, start: bytes) -> bool:
+def is_code_file(path: Path) -> bool:
+    """Whether a file is a whole code file, by the sha256 at its end."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(start)) == start
-    except OSError:  # not ours to read, nor to replace
+        with CodeFile(path):
+            return True
+    except DataError:
         return False
-
-
-def check_unused(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise SettingsError(f"--out: {out} is there and no empty folder; choose another name")
 
 
 def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
@@ -141,23 +140,26 @@ def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
     if device == "cuda" and not cuda:
         raise ResourceError("--device: got 'cuda', but torch sees no CUDA device; run where there is one, or give cpu")
     target = torch.device("cuda" if cuda and device != "cpu" else "cpu")
-    tokenizer = load_tokenizer(model).to(target)
+    tokenizer = load_tokenizer(model)
     subject, kind = tokenizer.subject(), type(tokenizer.model).__name__
     if "K" not in subject:
         raise DataError(
             f"{model}: an {kind} has continuous latents and no codes; give the folder of a PQModel or VQModel"
         )
     F, K, S, d = (subject[key] for key in ("F", "K", "S", "d"))
-    weights = {path.name: sha256(path) for path in sorted(model.glob("diffusion_pytorch_model*.safetensors"))}
+    check_finite(tokenizer.model, str(model))
+    network = identity(tokenizer.model)
     try:
-        return tokenizer, Header(F=F, K=K, S=S, bits=bits_of(K), d=d, model=kind, weights=weights), target
+        return tokenizer.to(target), Header(F=F, K=K, S=S, bits=bits_of(K), d=d, model=kind, network=network), target
     except ValueError as error:
         raise DataError(f"{model}: its codes cannot be stored: {' '.join(str(error).split())}") from None
 
 
 def _told(header: Header) -> str:
-    digests = " ".join(digest[:12] for digest in header.weights.values())
     name = f"{header.model[:40]} f{header.F}-d{header.d}-S{header.S}-K{header.K}"
+    if header.network:
+        return shown(f"{name} whose config and weights have the sha256 {header.network[:12]}")
+    digests = " ".join(digest[:12] for _, digest in sorted(header.weights.items()))
     return shown(f"{name} with weights of sha256 {digests[:60]}")
 
 

@@ -1,6 +1,5 @@
 """A trained tokenizer of any kind, frozen, behind one small interface."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +7,11 @@ import torch
 from torch import Tensor
 
 from pqgan.errors import DataError
+from pqgan.quantise.ranges import check_form, check_range
 from pqgan.records import FeatureNetwork
+from pqgan.storage.json_files import in_line, read_object
+
+from .config_check import check_weights
 
 DISTANCES = 2**28
 """Distances to codewords held at a time: 1 GiB in float32."""
@@ -19,7 +22,7 @@ class Tokenizer:
 
     Attributes:
         model: the diffusers module; fits as `vae` into StableDiffusionPipeline.
-        kind: pq, kl, vqgan or tiny.
+        kind: pq, linear, kl, vqgan or tiny.
         factor: downsampling factor F.
         channels: latent channels d.
         source: where the weights come from, and sha256 of their files; None where nobody asked.
@@ -35,6 +38,7 @@ class Tokenizer:
 
     @property
     def factor(self) -> int:
+        """F."""
         return 2 ** (len(self.model.config.block_out_channels) - 1)
 
     @property
@@ -58,11 +62,18 @@ class Tokenizer:
         return None
 
     def decode_codes(self, codes: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of codes (B, S, h, w)."""
+        """Images (B, 3, H, W) of codes (B, S, h, w).
+
+        Raises:
+            ValueError: no integers, another shape, or a code outside [0, K): names its subspace and place.
+        """
         raise NotImplementedError(f"latents of kind {self.kind} are continuous: they have no codes")
 
     def round_trip(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Images (B, 3, H, W) in [-1, 1] encoded and decoded once, and the codes in between."""
+        """Images (B, 3, H, W) in [-1, 1] encoded and decoded once, and what is stored in between.
+
+        That is codes (B, S, h, w) int64, or bytes (B, d, h, w) int64 where latents are stored as such, or None.
+        """
         return self.decode(self.encode(images)).clamp(-1, 1), None
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -80,7 +91,13 @@ class Tokenizer:
 
 
 class PQTokenizer(Tokenizer):
-    kind = "pq"
+    @property
+    def kind(self) -> str:
+        return "pq" if self.model.has_trunk else "linear"
+
+    @property
+    def factor(self) -> int:
+        return self.model.factor
 
     @property
     def channels(self) -> int:
@@ -101,7 +118,8 @@ class PQTokenizer(Tokenizer):
         return self.decode_codes(codes).clamp(-1, 1), codes
 
     def _codebook(self):
-        return {"S": self.model.config.S, "K": self.model.config.K}
+        shortcut = {"shortcut": "linear"} if self.model.has_trunk and self.model.linear is not None else {}
+        return {"S": self.model.config.S, "K": self.model.config.K, **shortcut}
 
 
 class KLTokenizer(Tokenizer):
@@ -135,8 +153,12 @@ class VQGANTokenizer(Tokenizer):
         return self._quantise(self.model.encode(images).latents)[1]
 
     def decode_codes(self, codes):
+        if codes.dim() != 4:
+            raise ValueError(f"decode_codes: got codes {tuple(codes.shape)}; expected (B, 1, h, w)")
+        check_form("decode_codes", codes, 1)
+        check_range("decode_codes", codes, self.model.config.num_vq_embeddings)
         B, _, h, w = codes.shape
-        z_q = self.model.quantize.get_codebook_entry(codes.flatten(), (B, h, w, self.channels))  # (B, d, h, w)
+        z_q = self.model.quantize.get_codebook_entry(codes.long().flatten(), (B, h, w, self.channels))  # (B, d, h, w)
         return self._decode(z_q)
 
     def round_trip(self, images):
@@ -176,10 +198,17 @@ class TinyTokenizer(Tokenizer):
 
     def encode(self, images, latent="z_q"):
         z_e = self.model.encode(images).latents
-        if latent == "z_e":
-            return z_e
+        return z_e if latent == "z_e" else self._latents(self._stored(z_e))
+
+    def round_trip(self, images):
+        stored = self._stored(self.model.encode(images).latents)
+        return self.decode(self._latents(stored)).clamp(-1, 1), stored.long()
+
+    def _stored(self, z_e: Tensor) -> Tensor:
         # AutoencoderTiny's own forward stores its latents as bytes
-        stored = self.model.scale_latents(z_e).mul(255).round().byte()
+        return self.model.scale_latents(z_e).mul(255).round().byte()
+
+    def _latents(self, stored: Tensor) -> Tensor:
         return self.model.unscale_latents(stored / 255.0)
 
 
@@ -203,32 +232,25 @@ def load_model(folder: Path | str):
     Raises:
         DataError: no config.json there, a class that is no tokenizer, or not exactly its weights.
     """
-    path = Path(folder) / "config.json"
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the folder of a trained tokenizer") from None
-    except ValueError:
-        raise DataError(f"{path}: not JSON; expected the configuration of a trained tokenizer") from None
-    name = config.get("_class_name") if isinstance(config, dict) else None
-    if name not in KINDS:
-        raise DataError(f"{path}: _class_name is {name!r}; expected {', '.join(KINDS)}")
+    folder = Path(folder)
+    path = folder / "config.json"
+    config = read_object(path, "the folder of a trained tokenizer")
+    name = config.get("_class_name")
+    if not isinstance(name, str) or name not in KINDS:
+        raise DataError(f"{path}: _class_name is {in_line(repr(name))}; expected {', '.join(KINDS)}")
     if name == "PQModel":
         from .model import PQModel as cls
     else:
         import diffusers
 
         cls = getattr(diffusers, name)
-    options = {"use_safetensors": True, "low_cpu_mem_usage": False, "output_loading_info": True}
+    # what is missing the library fills with random numbers, and it allocates before it compares
+    check_weights(cls, config, folder)
     try:
         # half precision and fp8 are how weights are stored, not how they compute
-        model, info = cls.from_pretrained(folder, torch_dtype=torch.float32, **options)
+        return cls.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True, low_cpu_mem_usage=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{folder}: cannot be loaded as {name}: {' '.join(str(error).split())[:300]}") from None
-    # left to itself, the library fills what is missing with random numbers
-    if wrong := [f"{kind.replace('_', ' ')} {', '.join(map(str, keys))[:200]}" for kind, keys in info.items() if keys]:
-        raise DataError(f"{folder}: not the weights of this {name}: {'; '.join(wrong)}")
-    return model
+        raise DataError(f"{folder}: cannot be loaded as {name}: {in_line(error)}") from None
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

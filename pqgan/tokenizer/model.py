@@ -12,8 +12,14 @@ from torch import Tensor, nn
 
 from pqgan.quantise.product import ProductQuantiser
 
+from .linear_path import LinearPath
+from .refinement import Refinement
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+FARTHEST = 2.0
+"""From 0, that a value of an image in [-1, 1] is: resampling goes a fifth beyond its ends. Levels of 0 to 255 go beyond
+this, and so do images that ImageNet's mean and deviation normalised."""
 
 
 @dataclass
@@ -45,10 +51,14 @@ def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
 
 
 class PQModel(ModelMixin, ConfigMixin):
-    """VQGAN's autoencoder with a product quantiser in the middle (section 3).
+    """VQGAN's autoencoder with a product quantiser in the middle (section 3.1).
+
+    Not in the paper: a linear path of patches around the trunk, which adds to the latents and to the reconstruction, or
+    in the trunk's place.
 
     Args:
-        block_out_channels: channels of each level; L levels downsample by F = 2^(L-1).
+        block_out_channels: channels of each level; L levels downsample by F = 2^(L-1). None: no trunk, and the linear
+            path alone.
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         z_channels: channels between the trunk and the 1x1 projections to and from d.
         norm_num_groups: of every group norm.
@@ -58,12 +68,19 @@ class PQModel(ModelMixin, ConfigMixin):
         codebook_init: see ProductQuantiser; beta and beta_on too.
         normalisation: range the networks see; images that go in and come out are in [-1, 1] either way.
         scaling_factor: 1 / standard deviation of z_q over training images; pipelines multiply latents by it.
+        patch: side F of the linear path's patches; 0: no linear path, as in the paper.
+        refine_channels: of the network that corrects a linear reconstruction; 0: there is none.
+        refine_blocks: its residual blocks.
+
+    Raises:
+        ValueError: neither a trunk nor a linear path, a linear path of another F than the trunk's, or a refinement
+            without one.
     """
 
     @register_to_config
     def __init__(
         self,
-        block_out_channels: tuple[int, ...] = (128, 256, 256, 512),
+        block_out_channels: tuple[int, ...] | None = (128, 256, 256, 512),
         layers_per_block: int = 2,
         z_channels: int = 256,
         norm_num_groups: int = 32,
@@ -76,29 +93,31 @@ class PQModel(ModelMixin, ConfigMixin):
         normalisation: Literal["minus_one_one", "imagenet"] = "minus_one_one",
         scaling_factor: float = 1.0,
         force_upcast: bool = False,
+        patch: int = 0,
+        refine_channels: int = 0,
+        refine_blocks: int = 4,
     ):
         super().__init__()
-        blocks = trunk_blocks(len(block_out_channels))
-        self.encoder = Encoder(
-            in_channels=3,
-            out_channels=z_channels,
-            down_block_types=blocks["down_block_types"],
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-            double_z=False,
-        )
-        self.quant_conv = nn.Conv2d(z_channels, d, 1)
+        trunk = patch if block_out_channels is None else 2 ** (len(block_out_channels) - 1)
+        if not trunk or patch not in (0, trunk) or (refine_channels and not patch):
+            beside = f"block_out_channels={block_out_channels}, refine_channels={refine_channels}"
+            raise ValueError(f"PQModel: patch={patch} beside {beside}; expected one F, and a patch for a refinement")
+        if block_out_channels is not None:
+            blocks = trunk_blocks(len(block_out_channels))
+            shared = {
+                "block_out_channels": block_out_channels,
+                "layers_per_block": layers_per_block,
+                "norm_num_groups": norm_num_groups,
+            }
+            self.encoder = Encoder(3, z_channels, blocks["down_block_types"], double_z=False, **shared)
+            self.quant_conv = nn.Conv2d(z_channels, d, 1)
         self.quantiser = ProductQuantiser(d, S, K, codebook_init, beta, beta_on)
-        self.post_quant_conv = nn.Conv2d(d, z_channels, 1)
-        self.decoder = Decoder(
-            in_channels=z_channels,
-            out_channels=3,
-            up_block_types=blocks["up_block_types"],
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-        )
+        if block_out_channels is not None:
+            self.post_quant_conv = nn.Conv2d(d, z_channels, 1)
+            self.decoder = Decoder(z_channels, 3, blocks["up_block_types"], **shared)
+        # both after the trunk, whose seeded weights are then the same with and without it
+        self.linear = LinearPath(patch, d) if patch else None
+        self.refinement = Refinement(patch, d, refine_channels, refine_blocks) if refine_channels else None
         if normalisation == "imagenet":
             mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
         else:
@@ -108,18 +127,35 @@ class PQModel(ModelMixin, ConfigMixin):
         self.register_buffer("input_shift", ((0.5 - mean) / std).view(1, 3, 1, 1), persistent=False)
 
     @property
+    def has_trunk(self) -> bool:
+        return self.config.block_out_channels is not None
+
+    @property
     def factor(self) -> int:
         """Downsampling factor F."""
-        return 2 ** (len(self.config.block_out_channels) - 1)
+        return 2 ** (len(self.config.block_out_channels) - 1) if self.has_trunk else self.config.patch
 
     def encode_continuous(self, x: Tensor) -> Tensor:
-        """z_e (B, d, H/F, W/F) of images (B, 3, H, W) in [-1, 1], before quantisation."""
+        """z_e (B, d, H/F, W/F) of images (B, 3, H, W) in [-1, 1], before quantisation.
+
+        Raises:
+            ValueError: no float type, another shape, or sides that F does not divide. Values are not looked at, so that
+                training waits for no device, and a compiler takes it whole.
+        """
+        self._check_form(x)
+        if not self.has_trunk:
+            return self.linear.encode(x)  # (B, d, h, w)
         h = self.encoder(x * self.input_scale + self.input_shift)  # (B, z_channels, h, w)
-        return self.quant_conv(h)  # (B, d, h, w)
+        z_e = self.quant_conv(h)  # (B, d, h, w)
+        return z_e if self.linear is None else z_e + self.linear.encode(x)
 
     def encode(self, x: Tensor, return_dict: bool = True) -> PQEncoderOutput | tuple[Tensor]:
-        """Quantised latents of images (B, 3, H, W) in [-1, 1]."""
-        z_q = self.quantiser.decode(self.encode_to_codes(x)).to(x.dtype)
+        """Quantised latents of images (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: as from encode_to_codes.
+        """
+        z_q = self.quantiser.nearest(self._checked_latents(x)).to(x.dtype)
         return PQEncoderOutput(latents=z_q) if return_dict else (z_q,)
 
     def decode(
@@ -137,25 +173,85 @@ class PQModel(ModelMixin, ConfigMixin):
             z: latents, not multiplied by scaling_factor.
             generator: unused; pipelines pass it.
             force_not_quantize: decode z as it is, as diffusers' VQModel names it.
+
+        Raises:
+            ValueError: no float type, another shape, or a latent that is quantised and not finite.
         """
+        d = self.config.d
+        if z.dim() != 4 or z.shape[1] != d or not z.is_floating_point():
+            raise ValueError(f"PQModel: got latents {tuple(z.shape)} {z.dtype}; expected floats (B, {d}, h, w)")
         if not force_not_quantize:
-            z = self.quantiser.decode(self.quantiser.encode(z)).to(z.dtype)
+            z = self.quantiser.nearest(z).to(z.dtype)
         sample = self._decode_continuous(z)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 
     def _decode_continuous(self, z: Tensor) -> Tensor:
-        h = self.decoder(self.post_quant_conv(z))  # (B, 3, H, W)
-        return (h - self.input_shift) / self.input_scale
+        if self.linear is None:
+            return (self._from_trunk(z) - self.input_shift) / self.input_scale
+        y = self.linear.decode(z)  # (B, 3, H, W)
+        if self.has_trunk:
+            y = y + self._from_trunk(z) / self.input_scale  # a correction, which the shift would move
+        return y if self.refinement is None else y + self.refinement(y, z)
+
+    def _from_trunk(self, z: Tensor) -> Tensor:
+        return self.decoder(self.post_quant_conv(z))  # (B, 3, H, W)
 
     def encode_to_codes(self, x: Tensor) -> Tensor:
-        """Codes (B, S, h, w) int64 of images (B, 3, H, W) in [-1, 1]."""
-        return self.quantiser.encode(self.encode_continuous(x))
+        """Codes (B, S, h, w) int64 of images (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: no float type, another shape or range, sides that F does not divide, or latents that are not
+                finite.
+        """
+        return self.quantiser.encode(self._checked_latents(x))
+
+    def _checked_latents(self, x: Tensor) -> Tensor:
+        self._check_form(x)
+        if x.numel():
+            least, most = torch.stack(x.detach().aminmax()).tolist()
+            if not -FARTHEST <= least <= most <= FARTHEST:  # so NaN too
+                raise ValueError(
+                    f"PQModel: got {x.dtype} images from {least:g} to {most:g}; expected floats in [-1, 1]; "
+                    "of levels from 0 to 255 take images / 127.5 - 1"
+                )
+        return self.encode_continuous(x)
+
+    def _check_form(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise ValueError(
+                f"PQModel: got images {x.dtype}; expected floats in [-1, 1]; "
+                "of levels from 0 to 255 take images / 127.5 - 1"
+            )
+        F = self.factor
+        if x.dim() != 4 or x.shape[1] != 3 or x.shape[2] % F or x.shape[3] % F or 0 in x.shape[2:]:
+            raise ValueError(
+                f"PQModel: got images {tuple(x.shape)}; expected (B, 3, H, W) with H and W multiples of F={F}"
+                f"{self._nearest_sizes(x)}"
+            )
+
+    def _nearest_sizes(self, x: Tensor) -> str:
+        """Sizes to crop and to pad to, for the message."""
+        if x.dim() != 4 or x.shape[1] != 3:
+            return ""
+        F, (H, W) = self.factor, x.shape[2:]
+        smaller = (H // F * F, W // F * F)
+        larger = (max(F, -(-H // F * F)), max(F, -(-W // F * F)))
+        allowed = [f"{height} x {width}" for height, width in (smaller, larger) if height and width]
+        return f", for example {' or '.join(dict.fromkeys(allowed))}"
 
     def decode_from_codes(self, codes: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of codes (B, S, h, w)."""
+        """Images (B, 3, H, W) of codes (B, S, h, w), of any integer type.
+
+        Raises:
+            ValueError: no integers, another shape, or a code outside [0, K): names its subspace and place.
+        """
         return self._decode_continuous(self.quantiser.decode(codes).to(self.dtype))
 
     def forward(self, x: Tensor) -> PQOutput:
-        """Reconstruct images (B, 3, H, W) in [-1, 1] with straight-through gradients."""
+        """Reconstruct images (B, 3, H, W) in [-1, 1] with straight-through gradients.
+
+        Raises:
+            ValueError: as from encode_continuous.
+        """
         quantised = self.quantiser(self.encode_continuous(x))
         return PQOutput(self._decode_continuous(quantised.z_q), quantised.loss, quantised.codes)

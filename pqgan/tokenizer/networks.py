@@ -1,5 +1,6 @@
 """What a training of a tokenizer is made of: networks, optimisers and step, as its settings say."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,21 @@ def learning_rate(settings: Settings, training: Training, batch: int) -> float:
     return training.learning_rate * (batch if settings.reading.training.scale_lr else 1)
 
 
+def _groups(network: nn.Module, rate: float, path_rate: float | None) -> list[dict[str, Any]] | Iterator[nn.Parameter]:
+    """Parameters for an optimiser: those around a linear path at a rate of their own, or frozen where it is 0."""
+    model = getattr(network, "model", None)
+    if path_rate is None or getattr(model, "linear", None) is None:
+        return network.parameters()
+    slow = [model.linear, model.quantiser] + ([model.encoder, model.quant_conv] if model.has_trunk else [])
+    own = [parameter for module in slow for parameter in module.parameters()]
+    if not path_rate:
+        for parameter in own:
+            parameter.requires_grad_(False)
+    known = {id(parameter) for parameter in own}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": others}] + ([{"params": own, "lr": rate * path_rate}] if path_rate else [])
+
+
 def assemble(
     fabric: "Fabric",
     settings: Settings,
@@ -62,7 +78,8 @@ def assemble(
     rate = learning_rate(settings, training, batch)
     wrapped, optimisers = {}, {}
     for name, network in networks.items():
-        optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=training.betas, fused=True)
+        groups = _groups(network, rate, training.path_rate)
+        optimiser = torch.optim.Adam(groups, lr=rate, betas=training.betas, fused=True)
         wrapped[name], optimisers[name] = set_up(fabric, hardware, network, optimiser)
     perceptual = Perceptual(features, features.perceptual).to(fabric.device)
     lay_out(hardware, perceptual)

@@ -17,6 +17,9 @@ from pqgan.storage.manifest import sha256
 
 NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
 
+LEAST_SIDE = {"alex": 31, "vgg": 16, "squeeze": 17}
+"""Pixels; of a smaller image nothing is left after the backbone's pooling."""
+
 
 def describe(features: Features) -> str:
     """The weights of a feature network, for the tables."""

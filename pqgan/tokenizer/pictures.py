@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
 from pqgan.data.names import shown
-from pqgan.data.pixels import read_rgb, resize
+from pqgan.data.pixels import MAX_PIXELS, Profile, decode, resize
 from pqgan.errors import NumericalError, ResourceError
 
 from .load import Tokenizer
@@ -27,6 +28,8 @@ class Picture(NamedTuple):
     name: str
     pixels: np.ndarray
     """(H, W, 3), uint8."""
+    profile: Profile | None = None
+    """What became of its colour profile."""
 
 
 def pictures(folder: Path, names: Iterable[str], size: int | None, unreadable: list[str]) -> Iterator[Picture]:
@@ -43,7 +46,7 @@ def pictures(folder: Path, names: Iterable[str], size: int | None, unreadable: l
     """
     for name in names:
         try:
-            image = read_rgb(folder / name)
+            image, profile = decode(folder / name)
             if size:
                 image = resize(image, size, "crop")
                 left, top = (image.width - size) // 2, (image.height - size) // 2
@@ -54,17 +57,17 @@ def pictures(folder: Path, names: Iterable[str], size: int | None, unreadable: l
             raise ResourceError(f"{folder}: out of memory with {shown(name)}; remove it") from None
         else:
             if not unreadable:
-                yield Picture(name, np.asarray(image))
+                yield Picture(name, np.asarray(image), profile)
 
 
 def windows(images: Iterable[Picture], batch: int | None) -> Iterator[list[Picture]]:
-    """Images in order, in lists long enough to hold some of one size."""
+    """Images in order, in lists long enough to hold some of one size, and no longer than MAX_PIXELS need."""
     window: list[Picture] = []
     pixels = 0
     for image in images:
         window.append(image)
         pixels += image.pixels.size // 3
-        if pixels >= WINDOW_PIXELS and len(window) >= (batch or 1):
+        if pixels >= MAX_PIXELS or (pixels >= WINDOW_PIXELS and len(window) >= (batch or 1)):
             yield window
             window, pixels = [], 0
     if window:
@@ -72,12 +75,15 @@ def windows(images: Iterable[Picture], batch: int | None) -> Iterator[list[Pictu
 
 
 def batches(shapes: Sequence[tuple[int, int]], batch: int | None) -> Iterator[list[int]]:
-    """Positions of images of one shape (height, width): `batch` of them, or as many as hold BATCH_PIXELS."""
+    """Positions of images of one shape (height, width): `batch` of them, no more than hold MAX_PIXELS, or as many as
+    hold BATCH_PIXELS.
+    """
     alike: dict[tuple[int, int], list[int]] = {}
     for position, shape in enumerate(shapes):
         alike.setdefault(shape, []).append(position)
     for (height, width), positions in alike.items():
-        most = batch or max(1, BATCH_PIXELS // (height * width))
+        held = max(1, (MAX_PIXELS if batch else BATCH_PIXELS) // (height * width))
+        most = min(batch or held, held)
         for start in range(0, len(positions), most):
             yield positions[start : start + most]
 
@@ -95,7 +101,7 @@ def encoded(tokenizer: Tokenizer, pixels: np.ndarray, device: torch.device) -> n
         NumericalError: latents that are not finite.
         ResourceError: too little memory.
     """
-    with _clear_errors(*pixels.shape[:3]):
+    with _clear_errors(tokenizer, *pixels.shape[:3]):
         # a tensor, because CUDA multiplies by the rounded reciprocal of a number
         half = torch.tensor(127.5, device=device)
         images_uint8 = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)  # (B, 3, H, W)
@@ -111,7 +117,7 @@ def decoded(tokenizer: Tokenizer, codes: np.ndarray, device: torch.device) -> np
         ResourceError: too little memory.
     """
     B, _, h, w = codes.shape
-    with _clear_errors(B, h * tokenizer.factor, w * tokenizer.factor):
+    with _clear_errors(tokenizer, B, h * tokenizer.factor, w * tokenizer.factor):
         images: Tensor = tokenizer.decode_codes(torch.from_numpy(codes.astype(np.int64)).to(device))  # (B, 3, H, W)
         if not images.isfinite().all():
             raise ValueError("pixels are not finite")
@@ -119,8 +125,14 @@ def decoded(tokenizer: Tokenizer, codes: np.ndarray, device: torch.device) -> np
 
 
 @contextmanager
-def _clear_errors(count: int, height: int, width: int) -> Iterator[None]:
+def _clear_errors(tokenizer: Tokenizer, count: int, height: int, width: int) -> Iterator[None]:
     many = f"{count} images of {width}x{height} px" if count > 1 else f"an image of {width}x{height} px"
+    lack = f"out of memory with {many}; lower --batch, or encode at a smaller --size"
+    # of the layers at full size an input and an output at least; a system that gives more than it has ends a process
+    # without a word once it is used
+    needed = 2 * 4 * (tokenizer.model.config.block_out_channels or [3])[0] * count * height * width
+    if tokenizer.model.device.type == "cpu" and needed > psutil.virtual_memory().available:
+        raise ResourceError(lack)
     try:
         yield
     except ValueError as error:  # the quantiser's own
@@ -128,4 +140,4 @@ def _clear_errors(count: int, height: int, width: int) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise ResourceError(f"out of memory with {many}; lower --batch, or encode at a smaller --size") from None
+        raise ResourceError(lack) from None

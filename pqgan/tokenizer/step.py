@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle
 
 from pqgan.data.batches import Batch
 from pqgan.engine.draws import Draws
@@ -13,6 +14,7 @@ from pqgan.engine.sections import section
 from pqgan.settings import KLConfig
 
 from .losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to_standard_normal
+from .refinement import DOWN
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,7 +35,8 @@ class Generator(nn.Module):
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        return self.model.decoder.conv_out
+        refinement = getattr(self.model, "refinement", None)
+        return self.model.decoder.conv_out if refinement is None else refinement.conv_out
 
     def _note_entering(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
         if self.training and torch.is_grad_enabled():
@@ -82,12 +85,17 @@ class Generator(nn.Module):
             gradients: n of shape (B, 3, H, W).
 
         Returns:
-            (n, 3, C, 3, 3)
+            (n, 3, C, 3, 3); (n, 48, C, 3, 3) of a refinement
         """
         layer = self.last_layer
-        # PQModel turns what leaves the layer back to [-1, 1]
-        scale = getattr(self.model, "input_scale", torch.ones((), device=entering.device))
-        side_by_side = torch.cat([gradient / scale for gradient in gradients], dim=1)  # (B, n 3, H, W)
+        if getattr(self.model, "refinement", None) is not None:
+            # what leaves the layer is laid out as pixels, and added
+            gradients = [pixel_unshuffle(gradient, DOWN) for gradient in gradients]  # (B, 48, H/4, W/4)
+        else:
+            # PQModel turns what leaves the layer back to [-1, 1]
+            scale = getattr(self.model, "input_scale", torch.ones((), device=entering.device))
+            gradients = [gradient / scale for gradient in gradients]
+        side_by_side = torch.cat(gradients, dim=1)  # (B, n 3, H, W)
         shape = (side_by_side.shape[1], *layer.weight.shape[1:])
         found = nn.grad.conv2d_weight(entering.to(side_by_side), shape, side_by_side, padding=layer.padding)
         return found.unflatten(0, (len(gradients), -1))

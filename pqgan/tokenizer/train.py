@@ -1,33 +1,40 @@
 """Training a tokenizer of the sweep, and fine-tuning a selected one at a higher resolution."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from pqgan.data.batches import Batch, evaluation_batches, training_batches
+from pqgan.data.batches import Batch, training_batches
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.launch import make_fabric
+from pqgan.engine.launch import training_fabric
 from pqgan.engine.loop import fit
 from pqgan.engine.publish import publish
 from pqgan.engine.run_folder import open_run
+from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.settings import PQConfig, Settings
 from pqgan.settings.tokenizer import Training
+from pqgan.storage.json_files import in_line
+from pqgan.storage.tensor_headers import read_header
 
 from .build import build
 from .codebooks import start_from_kmeans
+from .cooldown import cooled
 from .discriminator import PatchGAN
-from .load import load_model, wrap
+from .linear_start import start_from_components
+from .load import load_model
 from .networks import assemble, new_discriminator
+from .train_linear import fit_linear
+from .training_images import reconstructions, scaling_factor
 
 DISCRIMINATOR = "discriminator.safetensors"
 
 
 def train(settings: Settings, job: Job, *, data: Path, run: Path, out: Path) -> None:
-    """Train a configuration of the sweep or a baseline from scratch (section 4.1).
+    """Train a configuration of the sweep or a baseline from scratch (section 4.2, appendix A.1).
+
+    A linear one is fitted, without a gradient.
 
     Args:
         job: of chapter tokenizer; its name is the configuration's.
@@ -37,6 +44,8 @@ def train(settings: Settings, job: Job, *, data: Path, run: Path, out: Path) -> 
     """
     section = settings.scale.tokenizer
     config = section.configs[job.name]
+    if config.kind == "linear":
+        return fit_linear(settings, job, config, data=data, run=run, out=out)
     if config.seed is not None:
         settings = settings.model_copy(update={"scale": settings.scale.model_copy(update={"seed": config.seed})})
     model = build(config, section.trunks[config.F], settings.reading, settings.scale.seed)
@@ -58,9 +67,22 @@ def finetune(settings: Settings, job: Job, *, model: Path, data: Path, run: Path
     section, reading = settings.scale.finetune, settings.reading.finetune
     discriminator = new_discriminator(settings)
     if reading.discriminator == "resumed":
-        discriminator.load_state_dict(load_file(model / DISCRIMINATOR))
+        _resume(discriminator, model / DISCRIMINATOR)
     start, batch = reading.discriminator_start, section.batch
     _train(settings, job, load_model(model), None, discriminator, section.training, batch, start, data, run, out)
+
+
+def _resume(discriminator: PatchGAN, path: Path) -> None:
+    """Give a discriminator the weights that it was left with.
+
+    Raises:
+        DataError: they are missing, damaged or of another one.
+    """
+    read_header(path)
+    try:
+        discriminator.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise DataError(f"{path}: not the weights of this discriminator: {in_line(error)}") from None
 
 
 def _train(
@@ -77,7 +99,7 @@ def _train(
     out: Path,
 ) -> None:
     scale, reading = settings.scale, settings.reading
-    fabric = make_fabric(scale.hardware, reading.training.precision)
+    fabric = training_fabric(scale.hardware, reading.training.precision, job.chapter)
     prepared = PreparedSet(data)
     # the released code counts an update of either network as a step
     steps = training.steps if reading.training.step_counts == "generator" else max(1, training.steps // 2)
@@ -101,6 +123,7 @@ def _train(
             steps=wanted,
             seed=scale.seed,
             geometry=reading.data.geometry,
+            shortest_side=training.shortest_side,
             workers=scale.hardware.workers,
             rank=rank,
             world=world,
@@ -108,12 +131,14 @@ def _train(
         )
 
     def batches(first: int) -> Generator[tuple[int, Batch], None, None]:
-        if first == 0 and isinstance(config, PQConfig) and scale.tokenizer.codebook.kmeans_images:
+        if first == 0 and isinstance(config, PQConfig) and model.linear is not None:
+            start_from_components(fabric, settings, model, prepared, training.image_side, scale.seed)
+        elif first == 0 and isinstance(config, PQConfig) and scale.tokenizer.codebook.kmeans_images:
             start_from_kmeans(fabric, settings, config, model, len(prepared), supply)
         return supply(range(first, steps), fabric.global_rank, fabric.world_size)
 
     def write(result: Path) -> None:
-        model.register_to_config(scaling_factor=_scaling_factor(settings, model, prepared, training, fabric.device))
+        model.register_to_config(scaling_factor=scaling_factor(settings, model, prepared, training, fabric.device))
         model.save_pretrained(result)
         save_file(
             {name: tensor.contiguous() for name, tensor in discriminator.state_dict().items()}, result / DISCRIMINATOR
@@ -122,7 +147,7 @@ def _train(
     with open_run(fabric, run, {"settings": job.settings_digest, "data": prepared.digest}) as folder:
         fit(
             fabric,
-            step,
+            cooled(step, state.optimisers.values(), steps, training.cooldown),
             state,
             batches,
             run=folder,
@@ -130,48 +155,6 @@ def _train(
             steps=steps,
             log_every=training.log_every,
             name=job.id,
-            pictures=lambda: _reconstructions(settings, model, prepared, training, fabric.device),
+            pictures=lambda: reconstructions(settings, model, prepared, training, fabric.device),
         )
         publish(fabric, folder, state, job, out, write)
-
-
-def _images(
-    settings: Settings, prepared: PreparedSet, training: Training, limit: int, device: torch.device
-) -> Iterator[Batch]:
-    return evaluation_batches(
-        prepared,
-        batch=settings.scale.evaluation.batch,
-        resolution=training.resolution,
-        geometry=settings.reading.data.geometry,
-        images=range(min(limit, len(prepared))),
-        device=device,
-    )
-
-
-@torch.inference_mode()
-def _reconstructions(
-    settings: Settings, model, prepared: PreparedSet, training: Training, device: torch.device
-) -> dict[str, Tensor]:
-    """The set's first images above their reconstructions, as one picture (3, 2 H, n W), uint8."""
-    tokenizer, count = wrap(model), settings.scale.upkeep.pictures
-    rows = [
-        torch.cat([batch.images, tokenizer.reconstruct(batch.images)], dim=2)  # (B, 3, 2 H, W)
-        for batch in _images(settings, prepared, training, count, device)
-    ]
-    model.train().requires_grad_(True)
-    picture = torch.cat(list(torch.cat(rows)), dim=2)  # (3, 2 H, n W)
-    return {"reconstructions": picture.add(1).mul(127.5).round().clamp(0, 255).byte().cpu()}
-
-
-@torch.inference_mode()
-def _scaling_factor(settings: Settings, model, prepared: PreparedSet, training: Training, device) -> float:
-    """1 / standard deviation of the latents over training images (reading 21)."""
-    tokenizer = wrap(model)
-    count, total, squares = 0, 0.0, 0.0
-    for batch in _images(settings, prepared, training, training.scaling_images, device):
-        latents = tokenizer.encode(batch.images).double()
-        count += latents.numel()
-        total += latents.sum().item()
-        squares += latents.square().sum().item()
-    variance = squares / count - (total / count) ** 2
-    return float(variance**-0.5) if variance > 0 else 1.0

@@ -137,9 +137,9 @@ def test_a_failed_job_names_its_log_and_stops_only_what_depends_on_it(checkouts,
     assert checkout.path().is_dir()
     assert not (checkout.folder / evaluation).exists()
     log = checkout.log("tokenizer", "kl-f8-d4")
-    assert "cannot be created" in log.read_text()
+    assert "is a file; expected a folder" in log.read_text()
     assert str(log.relative_to(checkout.folder)) in checkout.said()
-    assert "cannot be created" in checkout.said()
+    assert "is a file; expected a folder" in checkout.said()
     ended = {job["Comment"].partition("_wildcards_")[0]: job["JobState"] for job in checkout.jobs()}
     assert "rule_evaluate_tokenizer" not in ended
     assert yaml.safe_load((checkout.folder / "slurm/profile.yaml").read_text())["keep-going"]

@@ -132,7 +132,7 @@ def test_ranks_side_by_side_are_the_whole_batch(folder_set, world):
 
 
 def test_ranks_that_do_not_divide(folder_set):
-    with pytest.raises(SettingsError, match="batch: got 4 on 3 devices; allowed: a multiple"):
+    with pytest.raises(SettingsError, match="batch is 4 on 3 devices; allowed: such as 3 or 6"):
         train(folder_set, world=3)
 
 

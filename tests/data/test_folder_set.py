@@ -1,5 +1,7 @@
 """A folder of any images as a set: which files it holds, what it makes of them, and what its digest covers."""
 
+import hashlib
+import json
 import shutil
 
 import numpy as np
@@ -11,7 +13,9 @@ from pqgan.data import folder_set
 from pqgan.data.batches import evaluation_batches
 from pqgan.data.folder_set import FolderSet, side_of
 from pqgan.data.pixels import read_rgb
+from pqgan.data.sources import wheel_photographs
 from pqgan.errors import DataError, ResourceError, SettingsError
+from pqgan.storage.manifest import sha256
 
 
 def save(path, width=24, height=20, seed=0):
@@ -137,7 +141,7 @@ def test_too_little_memory_is_not_a_bad_image(folder, monkeypatch):
     def allocate(*_):
         raise MemoryError
 
-    monkeypatch.setattr(folder_set, "read_rgb", allocate)
+    monkeypatch.setattr(folder_set, "decode", allocate)
     with pytest.raises(ResourceError, match=r"photos: out of memory with a\.JPG"):
         FolderSet(folder, 16, "crop").check()
 
@@ -162,3 +166,22 @@ def test_side_of_other_images_has_to_be_said(tmp_path, sizes, message):
         save(tmp_path / f"{i}.png", *size)
     with pytest.raises(SettingsError, match=message):
         side_of(tmp_path)
+
+
+def test_converted_colours_make_another_content(tmp_path):
+    with Image.open(wheel_photographs()["rocket"]) as rocket:
+        adobe = rocket.info["icc_profile"]
+    save(tmp_path / "plain.png", 16, 16)
+    with Image.open(tmp_path / "plain.png") as plain:
+        plain.save(tmp_path / "adobe.png", icc_profile=adobe)
+        plain.save(tmp_path / "damaged.png", icc_profile=b"no profile")
+    images = FolderSet(tmp_path, 16, "crop")
+    content = images.check()
+    assert (content.converted, content.profiles_ignored) == (1, 1)
+    adobe, damaged, plain = (images.image(i) for i in range(3))
+    assert np.array_equal(damaged, plain)
+    assert not np.array_equal(adobe, plain)
+    unmanaged = hashlib.sha256(
+        json.dumps([16, "crop", *((name, sha256(tmp_path / name)) for name in images.names)]).encode()
+    )
+    assert content.digest != unmanaged.hexdigest(), "features of the colours as stored are not those of these"

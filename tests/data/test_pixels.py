@@ -14,7 +14,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
 
 def test_transparency_lies_over_white():
     rgba = Image.fromarray(np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 51]]], dtype=np.uint8))
-    assert np.asarray(to_rgb(rgba)).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
+    assert np.asarray(to_rgb(rgba).image).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
 
 
 def test_palette_with_a_transparent_colour(tmp_path):
@@ -30,8 +30,8 @@ def test_cmyk_grey_and_bilevel_become_rgb(tmp_path):
     red = np.asarray(read_rgb(tmp_path / "cmyk.jpg"))[0, 0].astype(int)
     assert red[0] > 250
     assert max(red[1:]) < 5
-    assert np.asarray(to_rgb(Image.new("L", (1, 1), 77))).tolist() == [[[77, 77, 77]]]
-    assert np.asarray(to_rgb(Image.new("1", (1, 1), 1))).tolist() == [[[255, 255, 255]]]
+    assert np.asarray(to_rgb(Image.new("L", (1, 1), 77)).image).tolist() == [[[77, 77, 77]]]
+    assert np.asarray(to_rgb(Image.new("1", (1, 1), 1)).image).tolist() == [[[255, 255, 255]]]
 
 
 def test_exif_orientation_is_applied(tmp_path):

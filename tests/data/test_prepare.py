@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pqgan.data import prepare, prepared
+from pqgan.data.pixels import Decoded
 from pqgan.data.prepared import PreparedSet
 from pqgan.data.sources import Row, open_images
 from pqgan.errors import DataError, ResourceError
@@ -159,10 +160,10 @@ class Killer:
     def __len__(self):
         return 6
 
-    def image(self, index):
+    def decoded(self, index):
         if index == 2:
             os._exit(9)
-        return Image.new("RGB", (8, 8))
+        return Decoded(Image.new("RGB", (8, 8)), None)
 
     def row(self, index):
         raise AssertionError("not reached for a lost image") if index > 1 else None
@@ -176,14 +177,15 @@ def test_a_killed_process_is_a_resource_error():
 SLOW = """
 import multiprocessing, threading, time
 from PIL import Image
+from pqgan.data.pixels import Decoded
 from pqgan.data.prepare import encoded
 
 class Slow:
     def __len__(self):
         return 100
-    def image(self, index):
+    def decoded(self, index):
         time.sleep(3600 if index else 0)
-        return Image.new("RGB", (8, 8))
+        return Decoded(Image.new("RGB", (8, 8)), None)
 
 for _ in encoded(Slow(), processes=2):
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
@@ -210,7 +212,7 @@ def test_processes_end_with_a_killed_command():
 @pytest.mark.parametrize("processes", [1, 2])
 def test_too_little_memory_names_the_image(processes):
     class Large(Killer):
-        def image(self, index):
+        def decoded(self, index):
             raise MemoryError
 
         def row(self, index):
@@ -224,9 +226,9 @@ def test_images_are_streamed():
     taken = []
 
     class Counting(Killer):
-        def image(self, index):
+        def decoded(self, index):
             taken.append(index)
-            return Image.new("RGB", (8, 8))
+            return Decoded(Image.new("RGB", (8, 8)), None)
 
     stream = prepare.encoded(Counting(), processes=1)
     next(stream)

@@ -8,6 +8,7 @@ import pytest
 
 from pqgan.data.prepared import PreparedSet
 from pqgan.errors import DataError
+from pqgan.storage.manifest import sha256
 
 
 @pytest.fixture
@@ -69,14 +70,14 @@ def test_pickled_it_opens_anew(folder_set):
 
 
 def test_no_set(tmp_path):
-    with pytest.raises(DataError, match=r"manifest\.json: no such file; expected a prepared set"):
+    with pytest.raises(DataError, match=r"manifest\.json: no such file; expected the manifest .* of a prepared set"):
         PreparedSet(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema_version": 2}', "\xff"])
 def test_no_manifest(copy, content):
     (copy / "manifest.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(DataError, match="not a manifest of schema 1"):
+    with pytest.raises(DataError, match=r"manifest\.json: .*expected the manifest of schema 1"):
         PreparedSet(copy)
 
 
@@ -121,13 +122,62 @@ def test_a_shard_that_is_no_zip(copy):
         PreparedSet(copy).image(0)
 
 
-def test_an_index_that_does_not_fit(copy):
+def relisted(copy):
+    """The manifest, brought to what index.csv is now."""
+    manifest, index = json.loads((copy / "manifest.json").read_text()), copy / "index.csv"
+    manifest["bytes"]["index.csv"], manifest["files"]["index.csv"] = index.stat().st_size, sha256(index)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[:-1], "9 rows"),
+        (lambda lines: [lines[0], *lines[2:], lines[1]], "row 0 is '00000001'"),
+        (lambda lines: lines[1:], "has other columns than key, shard"),
+        (lambda lines: [lines[0], lines[1].replace(",", "", 1), *lines[2:]], "row 0 has more or fewer columns"),
+        (lambda lines: [lines[0], lines[1].replace(",0,class0", ",2,class0"), *lines[2:]], "has the label '2'"),
+        (lambda lines: [lines[0], lines[1].replace(",0,class0", ",x,class0"), *lines[2:]], "has the label 'x'"),
+        (lambda lines: [lines[0], lines[1].replace("class0", '"class0'), *lines[2:]], "damaged"),
+    ],
+)
+def test_an_index_that_does_not_fit(copy, change, message):
     index = copy / "index.csv"
-    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(change(index.read_text().splitlines(keepends=True))))
+    relisted(copy)
+    with pytest.raises(DataError, match=message):
+        PreparedSet(copy).label(0)
+
+
+def test_an_index_with_a_changed_byte_is_not_used(copy):
+    flip(copy / "index.csv", 200)
+    with pytest.raises(DataError, match=r"index\.csv: sha256 is [0-9a-f]{64}; manifest\.json lists"):
+        PreparedSet(copy).caption(0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": 10**15},
+        {"n": -1},
+        {"size": 0},
+        {"files": {}},
+        {"bytes": {}},
+        {"bytes": {"../index.csv": 1}},
+        {"n": 10_001},
+    ],
+)
+def test_a_manifest_of_other_files_than_its_images_need(copy, changes):
     manifest = json.loads((copy / "manifest.json").read_text())
-    for changed, message in ((lines[:-1], "9 rows"), ([lines[0], *lines[2:], lines[1]], "row 0 is '00000001'")):
-        index.write_text("".join(changed))
-        sizes = {**manifest["bytes"], "index.csv": index.stat().st_size}
-        (copy / "manifest.json").write_text(json.dumps({**manifest, "bytes": sizes}))
-        with pytest.raises(DataError, match=message):
-            PreparedSet(copy).label(0)
+    (copy / "manifest.json").write_text(json.dumps(manifest | changes))
+    with pytest.raises(DataError, match=r"manifest\.json: .*expected the manifest"):
+        PreparedSet(copy)
+
+
+def test_a_manifest_from_before_profiles_were_counted_is_read(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    assert (manifest.pop("converted"), manifest.pop("profiles_ignored")) == (0, 0)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    again = PreparedSet(copy)
+    again.verify()
+    assert (again.manifest.converted, again.manifest.profiles_ignored) == (0, 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pqgan.data.sources import DATA_DIR, open_images, wheel_photographs
+from pqgan.data.sources import DATA_DIR, WheelCrops, open_images, wheel_photographs
 from pqgan.errors import DataError, SettingsError
 from pqgan.settings.data import CaptionTable, ImageFolder, WheelPhotos
 
@@ -23,7 +23,7 @@ def folder(path="set", size=8, geometry="crop", **keys):
 
 
 def pixels(images, index):
-    return np.asarray(images.image(index))
+    return np.asarray(images.decoded(index).image)
 
 
 def test_start_up_imports_nothing_heavy():
@@ -62,7 +62,7 @@ def test_crops_are_shared_evenly_in_turn():
 
 def test_greyscale_photographs_become_rgb():
     brick = crops({"brick": "a wall"})
-    assert all(brick.image(i).mode == "RGB" and brick.image(i).size == (64, 64) for i in range(6))
+    assert all(brick.decoded(i).image.mode == "RGB" and brick.decoded(i).image.size == (64, 64) for i in range(6))
 
 
 def test_a_crop_is_a_function_of_seed_and_index():
@@ -133,8 +133,8 @@ def test_folder_sorted_classes_slices(data_root, noise):
 
 def test_folder_geometry(data_root, noise):
     original = noise(data_root / "set" / "wide.png", 40, 20)
-    assert folder(size=10).image(0).size == (20, 10)
-    assert folder(size=10, geometry="squash").image(0).size == (10, 10)
+    assert folder(size=10).decoded(0).image.size == (20, 10)
+    assert folder(size=10, geometry="squash").decoded(0).image.size == (10, 10)
     assert np.array_equal(pixels(folder(size=20), 0), original)
 
 
@@ -195,3 +195,13 @@ def test_caption_tables_that_do_not_fit(data_root, noise):
     table.write_bytes(b"")
     with pytest.raises(DataError, match="not a tab-separated table"):
         folder(captions=CAPTIONS)
+
+
+def test_crops_are_of_the_levels_that_the_wheels_hold(smoke):
+    """Of which one has the profile of another colour space: the set's content is to stay what it is."""
+    with Image.open(wheel_photographs()["rocket"]) as photo:
+        assert photo.info["icc_profile"]
+        expected = np.asarray(photo.convert("RGB"))
+    crops = WheelCrops(smoke.scale.data.sets["train"], 0)
+    assert np.array_equal(np.asarray(crops._photos[crops.classes.index("rocket")]), expected)
+    assert crops.decoded(0).profile is None

@@ -15,6 +15,7 @@ PHASES = [
     {"resolution": 64, "steps": 2, "batch": 2, "learning_rate": 1e-2},
     {"resolution": 32, "steps": 1, "batch": 4, "learning_rate": 1e-3},
 ]
+SIZES = [[64, 64], [32, 96]]
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def tiny(smoke) -> Settings:
     scale["data"]["sets"]["train"] |= {"crops": 12, "size": 32}
     scale["adapt"]["log_every"] = scale["ldm"]["log_every"] = 1
     scale["adapt"]["prompts"] = ["a photo of a cat", "a cup"]
-    variant = {"F": 16, "stage1": STAGE1, "stage2": PHASES, "sample_size": 64}
+    variant = {"F": 16, "stage1": STAGE1, "stage2": PHASES, "sample_size": 64, "samples": SIZES}
     scale["adapt"]["variants"] = {"PQSD-Quick": variant, "PQSD-Precise": {**variant, "F": 8}}
     scale["ldm"] |= {"steps": 3, "batch": 4, "resolution": 32}
     scale["ldm"]["unet"]["block_out_channels"] = scale["adapt"]["backbone"]["unet"]["block_out_channels"] = [16, 32]

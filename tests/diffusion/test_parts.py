@@ -1,9 +1,16 @@
+import json
+import os
+import resource
+import shutil
+import time
+
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
+from pqgan.diffusion.ldm import ClassEmbedding
 from pqgan.diffusion.parts import load_network, load_part
 from pqgan.errors import DataError
 
@@ -63,7 +70,7 @@ def test_weight_of_another_shape_is_refused(folder):
 def test_truncated_file_is_refused(folder):
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="unet: cannot be loaded as UNet2DConditionModel"):
+    with pytest.raises(DataError, match=r"unet/diffusion_pytorch_model\.safetensors: damaged or cut short"):
         load_network(UNet2DConditionModel, folder, "unet")
 
 
@@ -79,3 +86,77 @@ def test_pickled_weights_are_refused(folder):
 def test_missing_part_is_named(tmp_path, cls):
     with pytest.raises(DataError, match="nothing: no such folder"):
         load_part(cls, tmp_path, "nothing")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """The parts of a pipeline, as small as they get."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    blocks = {"down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D")}
+    blocks |= {"up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels": (8, 8)}
+    sizes = {"layers_per_block": 1, "norm_num_groups": 4, "cross_attention_dim": 8, "attention_head_dim": 2}
+    UNet2DConditionModel(**blocks, **sizes).save_pretrained(folder / "unet")
+    text = {
+        "hidden_size": 8,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+    }
+    CLIPTextModel(CLIPTextConfig(**text)).save_pretrained(folder / "text_encoder")
+    ClassEmbedding(5, 8, True).save_pretrained(folder / "class_embedding")
+    DDIMScheduler().save_pretrained(folder / "scheduler")
+    return folder
+
+
+PARTS = {"unet": UNet2DConditionModel, "text_encoder": CLIPTextModel, "class_embedding": ClassEmbedding}
+HUGE = [
+    ("unet", "layers_per_block", 1_000_000),
+    ("unet", "transformer_layers_per_block", 1_000_000),
+    ("unet", "block_out_channels", [5_000_000, 5_000_000]),
+    ("unet", "cross_attention_dim", 1 << 30),
+    ("unet", "in_channels", 1 << 70),
+    ("unet", "norm_num_groups", 0),
+    ("unet", "attention_head_dim", 0),
+    ("text_encoder", "num_hidden_layers", 1_000_000),
+    ("text_encoder", "hidden_size", 5_000_000),
+    ("text_encoder", "vocab_size", 1 << 33),
+    ("text_encoder", "num_attention_heads", 0),
+    ("text_encoder", "hidden_act", ["gelu"]),
+    ("class_embedding", "num_classes", 1 << 40),
+    ("class_embedding", "context", "8"),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "value"), HUGE)
+def test_a_configuration_that_is_not_that_of_its_weights_is_refused_before_it_is_built(
+    pipeline, tmp_path, name, key, value
+):
+    shutil.copytree(pipeline / name, tmp_path / name)
+    load_network(PARTS[name], tmp_path, name)
+    path = tmp_path / name / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError) as caught:
+        load_network(PARTS[name], tmp_path, name)
+    assert str(caught.value).isprintable()
+    assert time.monotonic() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+@pytest.mark.parametrize("how", ["pipe", "folder", "deep", "bytes"])
+def test_a_part_whose_files_are_none_is_one_line(pipeline, tmp_path, how):
+    for name, file in (("unet", "config.json"), ("text_encoder", "model.safetensors"), ("scheduler", None)):
+        shutil.copytree(pipeline / name, tmp_path / name)
+        path = tmp_path / name / (file or "scheduler_config.json")
+        path.unlink()
+        if how == "pipe":
+            os.mkfifo(path)
+        elif how == "folder":
+            path.mkdir()
+        else:
+            path.write_bytes(b"[" * 200_000 if how == "deep" else bytes(range(256)))
+        with pytest.raises(DataError) as caught:
+            load_network(PARTS[name], tmp_path, name) if file else load_part(DDIMScheduler, tmp_path, name)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert str(caught.value).isprintable()

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -7,11 +8,15 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from pqgan.diffusion import adapt, ldm, sample
+from pqgan.diffusion.sampled import Sampled
 from pqgan.errors import DataError, NumericalError, SettingsError
 from pqgan.randomness import generator_at
+from pqgan.storage.json_files import read_model
 from pqgan.tokenizer.load import load_tokenizer
 
 NAMES = {8: "PQSD-Precise", 16: "PQSD-Quick"}
+HOW = {"steps": 2, "eta": 0.0, "seed": 0, "device": "cpu", "batch": 1}
+"""Of a model from scratch."""
 
 
 @pytest.fixture(scope="module")
@@ -40,45 +45,66 @@ def model(tiny, plan, tokenizers, classed, tmp_path_factory):
     return work / "ldm"
 
 
-def with_size(settings, name, size):
+def with_sizes(settings, name, *sizes):
     variants = dict(settings.scale.adapt.variants)
-    variants[name] = variants[name].model_copy(update={"sample_size": size})
+    variants[name] = variants[name].model_copy(update={"samples": sizes})
     section = settings.scale.adapt.model_copy(update={"variants": variants})
     return settings.model_copy(update={"scale": settings.scale.model_copy(update={"adapt": section})})
 
 
+def pictures(folder):
+    return [np.asarray(Image.open(folder / f"{number}.png")) for number in range(len([*folder.glob("*.png")]))]
+
+
 @pytest.mark.parametrize("factor", [8, 16])
-def test_every_prompt_is_sampled_at_the_size_asked_for(
-    tiny, plan, backbone_folder, tokenizers, adapted, factor, tmp_path
-):
+def test_every_prompt_is_sampled_at_every_size(tiny, plan, backbone_folder, tokenizers, adapted, factor, tmp_path):
     given = {"unet": adapted[factor], "backbone": backbone_folder, "tokenizer": tokenizers[factor]}
-    job = plan.job("samples", NAMES[factor])
-    for name in ("one", "two"):
-        sample.run(tiny, job, **given, out=tmp_path / name)
-    images = [np.asarray(Image.open(tmp_path / "one" / f"{index}.png")) for index in range(2)]
-    assert [image.shape for image in images] == [(64, 64, 3)] * 2
-    assert images[0].std() > 0
-    assert not np.array_equal(*images)
-    assert np.array_equal(images[1], np.asarray(Image.open(tmp_path / "two" / "1.png")))
-    record = json.loads((tmp_path / "one" / "samples.json").read_text())
+    sample.run(tiny, plan.job("samples", NAMES[factor]), **given, out=tmp_path / "out")
+    images = pictures(tmp_path / "out")
+    assert [image.shape for image in images] == [(64, 64, 3)] * 2 + [(32, 96, 3)] * 2
+    assert all(image.std() > 0 for image in images)
+    assert not np.array_equal(*images[:2])
+    assert not np.array_equal(*images[2:])
+    record = json.loads((tmp_path / "out" / "samples.json").read_text())
     assert record == {
-        "prompts": ["a photo of a cat", "a cup"],
-        "size": 64,
+        "samples": [
+            {"prompt": "a photo of a cat", "height": 64, "width": 64},
+            {"prompt": "a cup", "height": 64, "width": 64},
+            {"prompt": "a photo of a cat", "height": 32, "width": 96},
+            {"prompt": "a cup", "height": 32, "width": 96},
+        ],
         "steps": 2,
         "guidance": 7.5,
         "eta": 0.0,
         "seed": 0,
-        "latent_size": 64 // factor,
         "F": factor,
     }
-    assert (tmp_path / "one" / "provenance.json").exists()
+    assert (tmp_path / "out" / "provenance.json").exists()
+    again = read_model(tmp_path / "out" / "samples.json", Sampled, "samples")
+    assert [one.size for one in again.samples] == [image.shape[:2] for image in images]
+    assert again.model_dump(mode="json") == record
 
 
-def test_size_that_does_not_divide_is_refused(tiny, plan, backbone_folder, tokenizers, adapted, tmp_path):
+def test_a_picture_does_not_change_when_a_size_is_added(tiny, plan, backbone_folder, tokenizers, adapted, tmp_path):
+    given = {"unet": adapted[8], "backbone": backbone_folder, "tokenizer": tokenizers[8]}
+    job = plan.job("samples", "PQSD-Precise")
+    for name, sizes in {"one": [(64, 64)], "more": [(32, 32), (64, 64), (64, 32)]}.items():
+        sample.run(with_sizes(tiny, "PQSD-Precise", *sizes), job, **given, out=tmp_path / name)
+    one, more = pictures(tmp_path / "one"), pictures(tmp_path / "more")
+    assert [image.shape[:2] for image in more] == [(32, 32)] * 2 + [(64, 64)] * 2 + [(64, 32)] * 2
+    assert len(one) == 2
+    for image, same in zip(one, more[2:4], strict=True):
+        assert np.array_equal(image, same)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (64, 48)])
+def test_size_that_does_not_divide_is_refused(tiny, plan, backbone_folder, tokenizers, adapted, tmp_path, size):
+    """The U-Net itself is asked: the shape of a published one may not be known when the settings are read."""
     given = {"unet": adapted[16], "backbone": backbone_folder, "tokenizer": tokenizers[16]}
-    settings = with_size(tiny, "PQSD-Quick", 48)
-    with pytest.raises(SettingsError, match=r"PQSD-Quick\.sample_size: got 48; allowed: multiples of 32"):
+    settings = with_sizes(tiny, "PQSD-Quick", (64, 64), size)
+    with pytest.raises(SettingsError, match=r"PQSD-Quick\.samples: got 48; allowed: multiples of 32"):
         sample.run(settings, plan.job("samples", "PQSD-Quick"), **given, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_image_that_is_not_finite_is_refused(tiny, plan, backbone_folder, tokenizers, adapted, tmp_path, monkeypatch):
@@ -185,3 +211,50 @@ def test_class_sample_that_is_not_finite_is_refused(model, tokenizers, monkeypat
         draw(model, tokenizers[8], [0, 1, 3, 4, 2])
     with pytest.raises(NumericalError, match="sample 104 is not finite"):
         draw(model, tokenizers[8], [0, 1, 3, 4, 2], first=100)
+
+
+@pytest.fixture
+def others(tokenizers, tmp_path):
+    """Tokenizers of the same shapes: the same one saved anew, one of other weights, one that scales otherwise."""
+    folders = {}
+    for name in ("anew", "weights", "scaled"):
+        network = load_tokenizer(tokenizers[8]).model
+        if name == "weights":
+            with torch.no_grad():
+                network.quantiser.codebooks[0, 0, 0] += 1
+        elif name == "scaled":
+            network.register_to_config(scaling_factor=2 * network.config.scaling_factor)
+        folders[name] = tmp_path / f"tokenizer-{name}"
+        network.save_pretrained(folders[name])
+    return folders
+
+
+WRONG = {
+    "weights": "was trained with the tokenizer [0-9a-f]{12}, but the one that was given is [0-9a-f]{12}; give the",
+    "scaled": r"was trained with latents scaled by [\d.]+, not by [\d.]+ as this tokenizer's are; give the tokenizer",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_only_the_tokenizer_that_a_unet_was_trained_with_decodes_for_it(
+    tiny, plan, backbone_folder, adapted, model, others, captioned, tmp_path, name
+):
+    with pytest.raises(DataError, match=WRONG[name]):
+        sample.load_pipeline(adapted[8], backbone_folder, others[name])
+    with pytest.raises(DataError, match=WRONG[name]):
+        next(sample.sample_classes(model, load_tokenizer(others[name]), [0], **HOW))
+    given = {"unet": adapted[8], "backbone": backbone_folder, "tokenizer": others[name], "data": captioned}
+    with pytest.raises(DataError, match=WRONG[name]):
+        adapt.adapt(tiny, plan.job("adapt", "PQSD-Precise-stage2"), **given, run=tmp_path / "run", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_network_saved_anew_is_the_same_tokenizer(backbone_folder, adapted, model, others):
+    sample.load_pipeline(adapted[8], backbone_folder, others["anew"])
+    assert next(sample.sample_classes(model, load_tokenizer(others["anew"]), [0], **HOW)).shape == (1, 3, 32, 32)
+
+
+def test_a_unet_that_does_not_say_is_known_by_its_channels(backbone_folder, adapted, others, tmp_path):
+    shutil.copytree(adapted[8], tmp_path / "unet")
+    (tmp_path / "unet/provenance.json").unlink()
+    sample.load_pipeline(tmp_path / "unet", backbone_folder, others["weights"])

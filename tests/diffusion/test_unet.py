@@ -1,7 +1,11 @@
+import re
+
 import pytest
 import torch
+import yaml
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
+from pydantic import ValidationError
 
 from pqgan.diffusion.surgery import widen
 from pqgan.diffusion.unet import build_unet, check_channels, latent_side
@@ -50,6 +54,25 @@ def test_paper_ldm_has_400m_parameters(params_path):
     with torch.device("meta"):
         assert parameters(build_unet(shape, 4, 32)) == 394_984_196
         assert parameters(build_unet(shape, 128, 32)) == 395_555_712
+
+
+def test_the_alternative_unet_of_400m_is_the_one_that_the_readings_give(params_path):
+    """Reading 25: appendix D says 400M; the shape of latent diffusion's own F=4 model has 400.9M, set in `ldm.unet`."""
+    row = next(line for line in (params_path.parent / "docs/readings.md").read_text().splitlines() if "| 25 |" in line)
+    given = {key: yaml.safe_load(value) for key, value in re.findall(r"`(\w+): (\[[^`]+\])`", row)}
+    assert given == {
+        "block_out_channels": [192, 384, 576, 960],
+        "attention_levels": [False, True, True, True],
+    }
+    paper = load(params_path, "paper").scale.ldm.unet
+    with torch.device("meta"):
+        for width in (paper.head_channels, 64, 192):  # how wide a head is moves no weight
+            shape = UNetShape.model_validate(paper.model_dump() | given | {"head_channels": width})
+            assert parameters(build_unet(shape, 4, 32)) == 400_924_036
+            assert parameters(build_unet(shape, 128, 32)) == 401_352_704
+    assert "400.9M and 401.4M" in row
+    with pytest.raises(ValidationError, match="head_channels is 128; allowed: a divisor of each"):
+        UNetShape.model_validate(paper.model_dump() | given | {"head_channels": 128})
 
 
 def test_stable_diffusion_21_grows_by_less_than_a_million_parameters():

@@ -26,7 +26,7 @@ def test_slurm_processes_and_devices_must_be_as_many(smoke, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_NAME", raising=False)
     assert make_fabric(smoke.scale.hardware, "32-true").world_size == 1
     with pytest.raises(ResourceError, match=r"SLURM_NTASKS: got 1, expected 2: .*srun --ntasks-per-node=2"):
-        make_fabric(smoke.scale.hardware.model_copy(update={"processes": 2}), "32-true")
+        make_fabric(smoke.scale.hardware, "32-true", 2)
 
 
 def test_where_srun_is_installed_but_not_used_nothing_is_said(smoke, monkeypatch, tmp_path):

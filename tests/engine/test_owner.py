@@ -17,6 +17,7 @@ import pytest
 from pqgan.engine import owner as module
 from pqgan.engine.owner import HEARTBEAT, PATIENCE, Owner
 from pqgan.errors import ResourceError
+from pqgan.storage import process
 
 NO_SUCH_PROCESS = 2**22 + 1
 """Beyond the largest number that Linux gives."""
@@ -89,7 +90,7 @@ def test_a_process_number_that_was_given_again_is_not_the_owner(own, tmp_path):
 def test_a_killed_process_that_its_parent_has_not_looked_for_is_dead(own, tmp_path):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        leave(tmp_path, pid=child.pid, started=module._started(psutil.Process(child.pid)))
+        leave(tmp_path, pid=child.pid, started=process.started(psutil.Process(child.pid)))
         with pytest.raises(ResourceError, match=f"in use by process {child.pid}"):
             own()
         child.kill()

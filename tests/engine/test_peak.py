@@ -26,3 +26,19 @@ def test_a_product_is_measured_in_its_arithmetic():
     before = torch.backends.cuda.matmul.allow_tf32
     assert 1e8 < peak.measured(torch.device("cpu"), "fp32", side=256, repeats=3) < 1e14
     assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+def test_a_slow_device_is_given_smaller_products_and_fewer(monkeypatch):
+    asked = []
+
+    def product(device, kind, side):
+        def multiply():
+            asked.append(side)
+            return side**3 * 1e-8  # 0.17 s at 256, 86 s at 2048
+
+        return multiply
+
+    monkeypatch.setattr(peak, "_product", product)
+    assert peak.measured(torch.device("cpu"), "bf16") == pytest.approx(2e8)
+    assert set(asked) == {256}
+    assert sum(side**3 * 1e-8 for side in asked) < 2 * peak.PATIENCE

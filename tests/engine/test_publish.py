@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from pqgan.engine.publish import publish
 from pqgan.errors import ResourceError
 from pqgan.plan import Plan
+from pqgan.storage.outputs import new_result
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_a_full_disk_is_one_line_leaves_no_result_and_loses_nothing(toy, upkeep,
 
 
 def test_an_older_result_is_replaced_as_a_whole(toy, upkeep, tmp_path, job, out):
-    out.mkdir(parents=True)
-    (out / "old").write_text("x")
+    with new_result(out, job.chapter) as folder:
+        (folder / "old").write_text("x")
     made = toy()
     train(made, tmp_path / "run", upkeep, job, out, save(made))
     assert "old" not in os.listdir(out)

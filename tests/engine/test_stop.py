@@ -8,6 +8,22 @@ import pytest
 from pqgan.engine.stop import SIGNALS, StopRequests
 
 
+@pytest.fixture(autouse=True)
+def terminal():
+    """A lost terminal ends this process, unless a test has it otherwise: whoever runs the tests may have used nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_what_nohup_has_ignored_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequests() as stop:
+        send(signal.SIGHUP)
+        assert stop.signal is None
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 

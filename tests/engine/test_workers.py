@@ -93,7 +93,7 @@ def assert_gone(pids, within):
 def test_workers_ignore_the_signals_of_the_job():
     before = [signal.getsignal(number) for number in (*SIGNALS, signal.SIGCHLD)]
     for handlers in iterate(loader(Handlers(), collate_fn=list), 60):
-        assert handlers == [[str(signal.SIG_IGN)] * 3] * 2
+        assert handlers == [[str(signal.SIG_IGN)] * len(SIGNALS)] * 2
     assert [signal.getsignal(number) for number in (*SIGNALS, signal.SIGCHLD)] == before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(SIGNALS)
 

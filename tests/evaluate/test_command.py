@@ -33,6 +33,12 @@ def model(tiny_pq) -> Path:
     return tiny_pq
 
 
+def only_result(folder: Path | str = ".") -> Path:
+    """The result in the default place, where there is one."""
+    (place,) = Path(folder, "evaluations").iterdir()
+    return place
+
+
 def photograph(width: int, height: int, seed: int) -> Image.Image:
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
@@ -79,7 +85,7 @@ def result(tmp_path_factory, model, photos):
         shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stderr
-    return folder / "evaluations" / "tiny-on-photos", done.stdout, done.stderr, folder / "kept" / "features"
+    return only_result(folder), done.stdout, done.stderr, folder / "kept" / "features"
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +157,9 @@ def test_table_alone_is_on_stdout(result, record):
     assert "not comparable with any other numbers: LPIPS, rFID, CMMD" in out
     assert "1 other file skipped" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 120
-    assert err.splitlines()[-2:] == [
-        "evaluations/tiny-on-photos: metrics.json and pictures",
-        "kept/features: features of the originals, for the next model",
-    ]
+    wrote, kept = err.splitlines()[-2:]
+    assert re.fullmatch(r"evaluations/tiny-on-photos-[0-9a-f]{8}: metrics\.json and pictures", wrote)
+    assert kept == "kept/features: features of the originals, for the next model"
 
 
 def test_kept_features_give_the_same_numbers_and_stay_as_they_are(run, result, record):
@@ -185,10 +190,10 @@ def test_features_of_another_set_are_refused(run, result, capsys, given, more, m
 
 def test_kept_features_are_of_what_was_measured(run, capsys):
     assert run("--without", "lpips,cmmd", "--reference", "kept") == 0
-    first = values(read_record("evaluations/tiny-on-photos"))
+    first = values(read_record(only_result()))
     assert reference.read("kept").embeddings == {}
     assert run("--without", "lpips,cmmd", "--reference", "kept") == 0
-    assert values(read_record("evaluations/tiny-on-photos")) == first
+    assert values(read_record(only_result())) == first
     capsys.readouterr()
     assert run("--without", "lpips", "--reference", "kept") == 3
     assert re.search(r"kept: made through InceptionV3 .*; expected CLIP .*; make it again", capsys.readouterr().err)
@@ -198,11 +203,27 @@ def test_equal_runs_give_equal_numbers_and_the_second_replaces_the_first(run):
     first = []
     for _ in range(2):
         assert run("--without", "lpips,cmmd") == 0
-        first.append(values(read_record("evaluations/tiny-on-photos")))
+        first.append(values(read_record(only_result())))
     assert first[0] == first[1]
-    assert os.listdir("evaluations") == ["tiny-on-photos"]
-    assert sorted(os.listdir("evaluations/tiny-on-photos")) == ["metrics.json", "pictures"]
-    assert len(os.listdir("evaluations/tiny-on-photos/pictures")) == 16
+    assert re.fullmatch(r"tiny-on-photos-[0-9a-f]{8}", only_result().name)
+    assert sorted(os.listdir(only_result())) == ["SHA256SUMS", "metrics.json", "pictures"]
+    assert len(os.listdir(only_result() / "pictures")) == 16
+
+
+def test_two_folders_of_one_name_have_a_result_each(run, tmp_path, monkeypatch):
+    folders = [fill(tmp_path / name / "val", 2, side=32, first=i) for i, name in enumerate("ab")]
+    pixels = ("--without", "lpips,rfid,cmmd", "--pictures", "0")
+    found = {}
+    for folder in folders:
+        assert run(*pixels, images=folder) == 0
+        found = {place: values(read_record(place)) for place in Path("evaluations").iterdir()}
+    assert len(found) == 2
+    assert len({str(numbers) for numbers in found.values()}) == 2
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "link").symlink_to(folders[0])
+    for same in (folders[0], Path("../a/val"), tmp_path / "link" / "." / ""):
+        assert run(*pixels, images=same.resolve()) == 0
+    assert {place: values(read_record(place)) for place in Path("evaluations").iterdir()} == found
 
 
 def test_metrics_left_out_need_no_networks(run, monkeypatch, capsys):
@@ -212,7 +233,7 @@ def test_metrics_left_out_need_no_networks(run, monkeypatch, capsys):
     found = read_record("out")
     assert {m.metric for m in found.measurements} & {"lpips", "rfid", "cmmd"} == set()
     assert found.networks == {}
-    assert os.listdir("out") == ["metrics.json"]
+    assert sorted(os.listdir("out")) == ["SHA256SUMS", "metrics.json"]
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note:")]
     assert notes == [f"note:      no {name}: left out as asked" for name in ("CMMD", "LPIPS", "rFID")]
 
@@ -241,6 +262,16 @@ def test_images_smaller_than_the_window_have_no_ssim(run, capsys):
     assert "no SSIM: needs images of at least 11 px" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("size", "expected"), [("16", "squeeze"), ("18", "none")])
+def test_images_smaller_than_a_backbone_takes_have_no_lpips(run, capsys, size, expected):
+    assert run("--without", "rfid,cmmd", "--out", "out", size=size) == 0
+    found, notes = read_record("out"), capsys.readouterr().out
+    small = expected == "squeeze"
+    assert (found.get("lpips") is None) == small
+    assert ("no LPIPS SqueezeNet: needs images of at least 17 px" in notes) == small
+    assert math.isfinite(found.get("ssim").value)
+
+
 def test_a_limit_beyond_the_folder_takes_all_of_it(run):
     assert run("--limit", "500", "--without", "lpips,rfid,cmmd", "--out", "out") == 0
     assert read_record("out").get("psnr").n == 10
@@ -249,7 +280,7 @@ def test_a_limit_beyond_the_folder_takes_all_of_it(run):
 def test_generated_images_of_the_same_set_are_no_distance_away(run, tmp_path, capsys):
     images = fill(tmp_path / "made", 8, side=24)
     assert run(generated=images, images=images, size=None) == 0
-    found = read_record("evaluations/made-on-made")
+    found = read_record(only_result())
     assert (found.kind, found.subject) == ("generation", {"generated": "made", "size": 24})
     assert found.get("gfid").value == pytest.approx(0, abs=1e-6)
     assert found.get("precision").value == found.get("recall").value == 1
@@ -265,7 +296,7 @@ def test_generated_images_are_compared_with_kept_features(run, tmp_path):
     real, made = fill(tmp_path / "real", 8, side=24), fill(tmp_path / "made", 6, side=24, first=100)
     for _ in range(2):
         assert run("--reference", "kept", generated=made, images=real, size=None) == 0
-    found = read_record("evaluations/made-on-real")
+    found = read_record(only_result())
     kept = reference.read("kept")
     assert (kept.n, kept.embeddings) == (8, {})
     assert found.get("gfid").value > 0
@@ -325,7 +356,7 @@ def test_two_processes_measure_what_one_does(result, record, model, photos, tmp_
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    found = read_record(tmp_path / "evaluations/tiny-on-photos")
+    found = read_record(only_result(tmp_path))
     assert found.device.startswith("2 x ")
     one, two = ({(m.metric, m.protocol): m for m in values(each)} for each in (record, found))
     assert one.keys() == two.keys()
@@ -345,7 +376,7 @@ def test_published_networks_are_the_default(model, photos, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     given = ["--model", model, "--images", photos, "--size", "64", "--limit", "2", "--without", "cmmd"]
     assert main(["evaluate", *map(str, given)]) == 0
-    found = read_record("evaluations/tiny-on-photos")
+    found = read_record(only_result())
     known = {digest for entry in entries for digest in (entry.sha256, *entry.copies.values())}
     assert len(found.networks) == 3
     assert all(known & set(network.files.values()) for network in found.networks.values())

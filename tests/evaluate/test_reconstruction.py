@@ -128,6 +128,7 @@ def test_record_says_what_was_measured_on_what(record):
             "H_n_min",
             "dead_codes",
             "bits_per_pixel",
+            "entropy_bits_per_pixel",
             "images_per_second",
         ]
     )
@@ -165,6 +166,10 @@ def test_usage_and_bits_are_those_of_the_codes(result, record):
     assert record.get("P_n", "val").value == pytest.approx(usage.P_n(), rel=1e-6)
     assert record.get("dead_codes", "val").value == usage.dead_codes()
     assert record.get("bits_per_pixel", "val").value == 4 * 6 / 64
+    entropy = record.get("entropy_bits_per_pixel", "val")
+    assert entropy.value == pytest.approx(float(usage.entropies().sum()) / math.log(2) / 64, rel=1e-9)
+    assert (entropy.unit, entropy.n) == ("bit", 10)
+    assert 0 < entropy.value <= 4 * 6 / 64
 
 
 def test_equal_sets_give_equal_numbers(record):
@@ -280,7 +285,9 @@ def test_continuous_tokenizer_has_no_codes(settings, evaluate, tmp_path):
     model = save(settings, "kl-f8-d4", tmp_path / "model")
     record = read_record(evaluate("kl-f8-d4", model, tmp_path / "out"))
     assert record.subject["kind"] == "kl"
-    assert not {m.metric for m in record.measurements} & {"H_n", "P_n", "dead_codes", "bits_per_pixel"}
+    assert not {m.metric for m in record.measurements} & {
+        *("H_n", "P_n", "dead_codes", "bits_per_pixel", "entropy_bits_per_pixel")
+    }
 
 
 def test_diverged_model_is_refused_and_leaves_nothing(settings, evaluate, tmp_path):

@@ -79,8 +79,8 @@ def test_a_flipped_byte_is_noticed_and_both_hashes_are_named(copied, position):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("reference.json", None, "no such file; expected a folder made by pqgan reference"),
-        ("reference.json", "{}", "not a reference of schema 1"),
+        ("reference.json", None, "no such file; expected that of a folder made by pqgan reference"),
+        ("reference.json", "{}", "name: Field required; expected that of a folder made by pqgan reference"),
         ("features.safetensors", None, "sha256 is missing"),
     ],
 )
@@ -90,6 +90,20 @@ def test_a_damaged_folder_is_one_line(copied, name, content, message):
         (copied / name).write_text(content)
     with pytest.raises(DataError, match=message):
         reference.read(copied)
+
+
+@pytest.mark.parametrize("changes", [{"n": 6}, {"rows": "torchmetrics"}, {"name": "another"}])
+def test_a_description_that_was_changed_is_refused(copied, changes):
+    """By the hashes of the result; and without them, where the features themselves say otherwise."""
+    about = json.loads((copied / reference.ABOUT).read_text())
+    assert about["rows"] != "torchmetrics"
+    (copied / reference.ABOUT).write_text(json.dumps(about | changes))
+    with pytest.raises(DataError, match=r"reference\.json: sha256 is [0-9a-f]{64}; SHA256SUMS lists"):
+        reference.read(copied)
+    (copied / "SHA256SUMS").unlink()
+    if "name" not in changes:
+        with pytest.raises(DataError, match=r"reference\.json: says other images or rows than features\.safetensors"):
+            reference.read(copied)
 
 
 def test_another_set_is_refused(made, networks):

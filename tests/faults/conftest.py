@@ -13,6 +13,8 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from pqgan.data.sources import DATA_DIR
+
 pytest.register_assert_rewrite("fault_runs", "fault_sameness")
 TOKENIZER = "f8-d16-S4-K64"
 
@@ -52,6 +54,10 @@ def tiny_params(params_path, made_once) -> Path:
     scale["hardware"] |= {"accelerator": "cpu", "gpus": 0, "processes": 1, "cpus": 1, "workers": 0}
     scale["upkeep"] |= {"checkpoint_every": 3, "checkpoints_kept": 2, "pictures_every": 6, "pictures": 2}
     scale["data"]["sets"]["train"] |= {"crops": 12, "size": 32}
+    for trunk in scale["tokenizer"]["trunks"].values():
+        trunk |= {"shortcut": "none", "refinement": None}
+    for section in (scale["tokenizer"], scale["finetune"]):
+        section["training"] |= {"path_rate": None, "cooldown": None}
     scale["tokenizer"]["training"] |= {"steps": 12, "resolution": 32, "log_every": 4, "scaling_images": 4}
     scale["ldm"] |= {"steps": 8, "batch": 2, "resolution": 32, "log_every": 4, "ema_decay": 0.9}
     scale["ldm"]["unet"]["block_out_channels"] = [16, 32]
@@ -169,3 +175,35 @@ def abandoned(trainings, make_training, made_once):
         assert make_training(folder).run(AtStep(6, kill)).code == -signal.SIGKILL
 
     return trainings(copy=made_once("abandoned", make) / "runs")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The set's folder of raw images."""
+    monkeypatch.setenv(DATA_DIR, str(tmp_path / "raw"))
+    path = tmp_path / "raw" / "set"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def command(changed_params, tmp_path):
+    """Arguments of prepare-data for that folder; nothing is published yet."""
+
+    def arguments(size=16, **more):
+        own = {"source": "folder", "path": "set", "size": size, **more}
+        params = changed_params("scales.smoke.data.sets.own", own)
+        out = tmp_path / "out" / "own"
+        return ["prepare-data", "own", "--params", str(params), "--scale", "smoke", "--out", str(out)]
+
+    return arguments
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many damaged files were tried; from the reports, because other processes may have run the tests."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    lines = [value for report in reports for name, value in report.user_properties if name == "fuzz"]
+    if lines:
+        terminalreporter.section("damaged files")
+        for line in lines:
+            terminalreporter.line(line)

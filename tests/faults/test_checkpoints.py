@@ -132,8 +132,10 @@ def test_checkpoints_of_another_training_are_refused(what, trainings, interrupte
         plan = Plan(load(other.folder / "params.yaml", None))
         prepare(plan.settings, plan.job("data", "val"), out=other.folder / "data")
         other.inputs = {"data": other.folder / "data"}
-    ended = other.run(more=["--run", interrupted.run_folder])
+    # elsewhere than at the planned address, where other data are refused by themselves
+    ended = other.run(more=["--run", interrupted.run_folder, "--out", other.folder / "elsewhere"])
     ended.failed(2, f"was trained with {what}", "--run")
+    assert not (other.folder / "elsewhere").exists()
     assert snapshot(interrupted.run_folder) == before
     assert not other.run_folder.exists()
     assert not other.result.exists()

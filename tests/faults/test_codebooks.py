@@ -10,7 +10,8 @@ from fault_sameness import assert_same
 
 UPKEEP = {
     "codebook": {"kmeans_images": 8, "revive_after": 4},
-    "sweep": [{"F": 8, "d": 16, "S": 4, "K": 64}],  # as the other trainings here; larger codebooks want more images
+    # as the other trainings here, and one of F=16 to be selected; larger codebooks want more images
+    "sweep": [{"F": 8, "d": 16, "S": 4, "K": 64}, {"F": 16, "d": 16, "S": 4, "K": 16}],
 }
 
 

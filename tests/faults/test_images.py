@@ -1,5 +1,6 @@
 """Damaged, disguised, oversized and unusual images, through the real command."""
 
+import io
 import os
 import re
 import struct
@@ -14,30 +15,9 @@ from PIL import Image
 from pqgan.cli import main
 from pqgan.data.pixels import MAX_PIXELS, read_rgb, resize
 from pqgan.data.prepared import PreparedSet
-from pqgan.data.sources import DATA_DIR
+from pqgan.data.sources import wheel_photographs
 
 HTML = "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>Gone.</body></html>\n"
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The set's folder of raw images."""
-    monkeypatch.setenv(DATA_DIR, str(tmp_path / "raw"))
-    path = tmp_path / "raw" / "set"
-    path.mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-def command(changed_params, tmp_path):
-    """Arguments of prepare-data for that folder; nothing is published yet."""
-
-    def arguments(size=16):
-        params = changed_params("scales.smoke.data.sets.own", {"source": "folder", "path": "set", "size": size})
-        out = tmp_path / "out" / "own"
-        return ["prepare-data", "own", "--params", str(params), "--scale", "smoke", "--out", str(out)]
-
-    return arguments
 
 
 def photograph(side=64, seed=0):
@@ -135,48 +115,6 @@ def test_an_earlier_set_survives_a_failed_preparation(folder, command, tmp_path)
     (folder / "empty.jpg").touch()
     assert main(command()) == 3
     PreparedSet(tmp_path / "out" / "own").verify()
-
-
-def test_names_cannot_break_the_line(folder, command, capsys):
-    for name in ("two\nlines.jpg", "red\x1b[31m.jpg"):
-        (folder / name).touch()
-    assert main(command()) == 3
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
-    assert r"'two\nlines.jpg' (an empty file)" in line
-    assert r"'red\x1b[31m.jpg' (an empty file)" in line
-
-
-def test_names_that_no_index_can_hold(folder, command, capsys, tmp_path):
-    photograph().save(folder / "good.png")
-    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes((folder / "good.png").read_bytes())
-    assert main(command()) == 3
-    assert r"1 images have names that are not UTF-8; rename them: 'caf\udce9.png'" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_folder_that_links_to_itself(folder, command, capsys):
-    photograph().save(folder / "good.png")
-    (folder / "more").mkdir()
-    (folder / "more" / "back").symlink_to(folder)
-    assert main(command()) == 3
-    assert f"{folder}/more/back: links to a folder that it lies in; remove it" in capsys.readouterr().err
-
-
-def test_linked_folders_are_followed(folder, command, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    photograph().save(tmp_path / "elsewhere" / "1.png")
-    (folder / "link").symlink_to(tmp_path / "elsewhere")
-    assert main(command()) == 0
-    assert [row["source"] for row in PreparedSet(tmp_path / "out" / "own").rows()] == ["link/1.png"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_folders_that_may_not_be_read(folder, command, capsys):
-    photograph().save(folder / "good.png")
-    (folder / "closed").mkdir(mode=0)
-    assert main(command()) == 3
-    assert "closed: Permission denied; every folder of a set must be readable" in capsys.readouterr().err
 
 
 def peak_of_reading(path):
@@ -286,3 +224,23 @@ def test_enlarging_has_a_limit_too():
     assert resize(Image.new("RGB", (2, 60)), 16, "crop").size == (16, 480)
     with pytest.raises(ValueError, match="too thin"):
         resize(Image.new("RGB", (1, 60_000)), 256, "crop")
+
+
+def test_colours_of_profiles_are_converted_and_counted(folder, command, tmp_path, capsys):
+    flat = Image.new("RGB", (16, 16), (40, 160, 90))
+    with Image.open(wheel_photographs()["rocket"]) as rocket:
+        adobe = rocket.info["icc_profile"]
+    for name, profile in {"plain": None, "adobe": adobe, "again": adobe, "damaged": b"no profile"}.items():
+        flat.save(folder / f"{name}.png", icc_profile=profile)
+    assert main(command()) == 0
+    said = capsys.readouterr().out
+    assert "; 2 converted to sRGB from the colours of their profile; 1 colour profile ignored (dam" in said
+    prepared = PreparedSet(tmp_path / "out" / "own")
+    assert (prepared.manifest.converted, prepared.manifest.profiles_ignored) == (2, 1)
+    again, adobe, damaged, plain = (prepared.image(i).astype(int) for i in (1, 0, 2, 3))
+    assert np.array_equal(again, adobe)
+    assert np.array_equal(damaged, plain)
+    assert (plain == (40, 160, 90)).all()
+    assert np.abs(adobe - plain).max() > 20
+    with Image.open(io.BytesIO(prepared._shards[0].read(0))) as stored:
+        assert "icc_profile" not in stored.info, "it would be converted twice"

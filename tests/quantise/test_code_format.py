@@ -14,16 +14,25 @@ from pqgan.quantise.code_format import LONGEST_LINE, MAGIC, Header
 from pqgan.quantise.codes import CodeFile, new_code_file
 from pqgan.quantise.packing import pack
 
-HEADER = {"F": 8, "K": 5, "S": 3, "bits": 3, "d": 6, "model": "PQModel", "weights": {"w": "ab" * 32}}
+HEADER = {"F": 8, "K": 5, "S": 3, "bits": 3, "d": 6, "model": "PQModel", "network": "ab" * 32}
+OLD = {key: value for key, value in HEADER.items() if key != "network"} | {"weights": {"w": "ab" * 32}}
+"""Of format 1."""
 ENTRY = {"h": 1, "height": 8, "name": "a.png", "w": 1, "width": 8}
 PAYLOAD = pack(np.array([1, 2, 3]), 5)
 
 
-def forged(header: dict | bytes = HEADER, payload: bytes = PAYLOAD, index: Sequence[dict] | bytes = (ENTRY,)) -> bytes:
+def forged(
+    header: dict | bytes = HEADER,
+    payload: bytes = PAYLOAD,
+    index: Sequence[dict] | bytes = (ENTRY,),
+    version: int = 2,
+) -> bytes:
     """A file whose checksum is right, whatever it says."""
     header = header if isinstance(header, bytes) else json.dumps(header).encode()
     index = index if isinstance(index, bytes) else b"".join(json.dumps(line).encode() + b"\n" for line in index)
-    content = MAGIC + struct.pack("<II", 1, len(header)) + header + payload + index + struct.pack("<Q", len(index))
+    content = (
+        MAGIC + struct.pack("<II", version, len(header)) + header + payload + index + struct.pack("<Q", len(index))
+    )
     return content + hashlib.sha256(content).digest()
 
 
@@ -34,8 +43,9 @@ def refused(path, message):
     assert str(path) in str(caught.value)
 
 
-def test_a_forgery_that_says_the_truth_is_read(tmp_path):
-    (tmp_path / "file").write_bytes(forged())
+@pytest.mark.parametrize("parts", [{}, {"header": OLD, "version": 1}], ids=["new", "old"])
+def test_a_forgery_that_says_the_truth_is_read(tmp_path, parts):
+    (tmp_path / "file").write_bytes(forged(**parts))
     with CodeFile(tmp_path / "file") as file:
         assert file.codes(0).tolist() == [[[1]], [[2]], [[3]]]
 
@@ -56,6 +66,9 @@ def test_a_forgery_that_says_the_truth_is_read(tmp_path):
         ({"header": HEADER | {"F": 4}}, "8x8 px as 1x1 codes"),
         ({"header": HEADER | {"F": True}}, "F: Input should be a valid integer"),
         ({"header": HEADER | {"more": 1}}, "more: Extra inputs"),
+        ({"header": HEADER | OLD}, "either network or weights"),
+        ({"header": HEADER | {"network": ""}}, "either network or weights"),
+        ({"header": OLD | {"weights": {}}, "version": 1}, "either network or weights"),
         ({"payload": PAYLOAD + b"\0"}, "codes of 3 bytes; by the index 2"),
         ({"payload": b""}, "codes of 0 bytes; by the index 2"),
         ({"index": []}, "codes of 2 bytes; by the index 0"),
@@ -102,5 +115,5 @@ def test_a_forged_index_length_is_refused(tmp_path):
 
 def test_a_code_outside_its_codebook_is_refused_when_it_is_read(tmp_path):
     (tmp_path / "file").write_bytes(forged(payload=b"\xff\xff"))
-    with CodeFile(tmp_path / "file") as file, pytest.raises(DataError, match=r"'a.png': a code of 7; allowed: 0 to 4"):
+    with CodeFile(tmp_path / "file") as file, pytest.raises(DataError, match=r"'a.png': code 7 at .*; allowed: 0 to 4"):
         file.codes(0)

@@ -29,7 +29,7 @@ SIZES = {"one.png": (8, 8), "deep/zwei ü 写.jpg": (17, 40), "deep/3\n.webp": (
 
 
 def header_of(K: int = 5, S: int = 3, **changes) -> Header:
-    values = {"F": F, "K": K, "S": S, "bits": bits_of(K), "d": 2 * S, "model": "PQModel", "weights": {"w": "ab" * 32}}
+    values = {"F": F, "K": K, "S": S, "bits": bits_of(K), "d": 2 * S, "model": "PQModel", "network": "ab" * 32}
     return Header(**values | changes)
 
 
@@ -83,10 +83,10 @@ def test_the_file_can_be_read_as_documented(tmp_path):
     content = (tmp_path / "file.pqc").read_bytes()
     assert hashlib.sha256(content[:-32]).digest() == content[-32:]
     magic, version, length = struct.unpack_from("<8sII", content)
-    assert (magic, version) == (MAGIC, 1)
+    assert (magic, version) == (MAGIC, 2)
     text = content[16 : 16 + length].decode()
     header = json.loads(text)
-    assert header == {"F": 8, "K": 512, "S": 3, "bits": 9, "d": 6, "model": "PQModel", "weights": {"w": "ab" * 32}}
+    assert header == {"F": 8, "K": 512, "S": 3, "bits": 9, "d": 6, "model": "PQModel", "network": "ab" * 32}
     assert text == json.dumps(header, sort_keys=True, separators=(",", ":"))
     (index,) = struct.unpack_from("<Q", content, len(content) - 40)
     place = 16 + length
@@ -151,8 +151,11 @@ def a_zip() -> bytes:
         (a_png(), r"no code file: starts with '\\x89PNG"),
         (a_zip(), r"no code file: starts with 'PK\\x03\\x04"),
         (MAGIC.replace(b"\r\n", b"\n") + bytes(100), "no code file"),
-        (MAGIC + struct.pack("<I", 2) + bytes(100), "a code file of format 2; this pqgan reads format 1; use a newer"),
-        (MAGIC + bytes(100), "a code file of format 0; this pqgan reads format 1; encode the images again"),
+        (
+            MAGIC + struct.pack("<I", 3) + bytes(100),
+            "a code file of format 3; this pqgan reads format 2 and older; use a",
+        ),
+        (MAGIC + bytes(100), "a code file of format 0; this pqgan reads format 2 and older; encode"),
         (MAGIC + struct.pack("<II", 1, 2**32 - 1) + bytes(100), "with a header of 4294967295"),
     ],
 )

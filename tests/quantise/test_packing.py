@@ -53,8 +53,17 @@ def test_any_integers_of_any_shape_and_layout(dtype):
 
 @pytest.mark.parametrize("code", [-1, 5, 8, 2**40])
 def test_a_code_outside_its_codebook_is_refused(code):
-    with pytest.raises(ValueError, match=r"codes from .*; allowed: 0 to 4"):
+    with pytest.raises(ValueError, match=rf"^code {code} at \(1,\); allowed: 0 to 4$"):
         pack(np.array([0, code]), 5)
+    codes = np.zeros((3, 2, 4), np.int64)
+    codes[2, 1, 3] = code
+    with pytest.raises(ValueError, match=rf"code {code} at \(subspace, row, column\) \(2, 1, 3\); allowed: 0 to 4"):
+        pack(codes, 5)
+
+
+def test_what_are_no_integers_is_refused():
+    with pytest.raises(ValueError, match="codes of type float64; expected integers"):
+        pack(np.array([0.5]), 5)
 
 
 def test_damaged_bytes_are_refused():
@@ -62,8 +71,10 @@ def test_damaged_bytes_are_refused():
     for wrong in (packed[:-1], packed + b"\0"):
         with pytest.raises(ValueError, match="bytes for 3 codes; expected 2"):
             unpack(wrong, 3, 5)
-    with pytest.raises(ValueError, match="a code of 7; allowed: 0 to 4"):
+    with pytest.raises(ValueError, match=r"code 7 at \(0,\); allowed: 0 to 4"):
         unpack(b"\xff\xff", 3, 5)
+    with pytest.raises(ValueError, match=r"code 6 at \(subspace, row, column\) \(1, 0, 1\); allowed: 0 to 4"):
+        unpack(b"\x00\x0c", (2, 1, 2), 5)
 
 
 @pytest.mark.parametrize("K", [0, 1, 2**24 + 1])

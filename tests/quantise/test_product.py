@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pqgan.quantise.assign import assign
+from pqgan.quantise.assign import assign, words
 from pqgan.quantise.product import ProductQuantiser
 
 
@@ -184,3 +184,62 @@ def test_latents_that_are_not_finite_make_such_a_loss_in_training_and_an_error_i
 def test_subspaces_must_divide():
     with pytest.raises(ValueError, match="S=3 does not divide d=8"):
         ProductQuantiser(8, 3, 10)
+
+
+@pytest.mark.parametrize("code", [-1, 10, 2**40])
+def test_a_code_outside_its_codebook_is_refused_and_never_another_subspaces_word(code):
+    quantiser = seeded(8, 4, 10)
+    codes = torch.zeros(2, 4, 5, 3, dtype=torch.int64)
+    codes[1, 2, 4, 0] = code
+    expected = rf"got code {code} in subspace 2 at \(image, row, column\) \(1, 4, 0\); allowed: 0 to 9"
+    with pytest.raises(ValueError, match=f"decode: {expected}"):
+        quantiser.decode(codes)
+    with pytest.raises(ValueError, match=rf"words: got code {code} in subspace 2 at \(image, position\) \(1, 12\)"):
+        words(codes.flatten(2), quantiser.codebooks)
+
+
+def test_a_compiled_lookup_refuses_it_too():
+    torch._dynamo.reset()
+    quantiser = seeded(8, 4, 10)
+    compiled = torch.compile(quantiser.decode, fullgraph=True, backend="aot_eager")
+    codes = torch.randint(0, 10, (2, 4, 5, 3), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(compiled(codes), quantiser.decode(codes))
+    codes[0, 3, 0, 0] = 10
+    with pytest.raises(ValueError, match="got code 10 in subspace 3"):
+        compiled(codes)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.uint16, torch.int32])
+def test_codes_of_any_integer_type_have_the_same_words_and_gradients(dtype):
+    quantiser = seeded(8, 4, 10)
+    codes = torch.randint(0, 10, (2, 4, 5, 3), generator=torch.Generator().manual_seed(0))
+    expected, found = quantiser.decode(codes), quantiser.decode(codes.to(dtype))
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad(z.square().sum(), quantiser.codebooks)[0] for z in (expected, found)]
+    assert gradients[0].any()
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize(
+    "codes", [torch.zeros(2, 4, 5).int(), torch.zeros(2, 3, 5, 3).int(), torch.zeros(2, 4, 5, 3), torch.zeros(4, 5, 3)]
+)
+def test_what_are_no_codes_of_this_layer_is_refused(codes):
+    with pytest.raises(ValueError, match=r"decode: got codes .*; expected .*4, "):
+        seeded(8, 4, 10).decode(codes)
+
+
+@pytest.mark.parametrize("z_e", [torch.zeros(2, 16, 5, 3), torch.zeros(8, 5, 3), torch.zeros(2, 8, 5, 3).int()])
+def test_what_are_no_latents_of_this_layer_is_refused(z_e):
+    for use in (seeded(8, 4, 10), seeded(8, 4, 10).encode):
+        with pytest.raises(ValueError, match=r"got latents .*; expected floats \(B, 8, h, w\)"):
+            use(z_e)
+
+
+def test_codes_that_the_search_found_are_not_checked(monkeypatch):
+    """The check waits for the device; training and encoding pay for none."""
+    from pqgan.quantise import ranges
+
+    monkeypatch.setattr(ranges, "check_range", lambda *_: pytest.fail("checked"))
+    quantiser, z_e = seeded(8, 4, 10), latents(8).requires_grad_()
+    quantiser(z_e).loss.backward()
+    assert torch.equal(quantiser.nearest(z_e), quantiser(z_e).z_q)

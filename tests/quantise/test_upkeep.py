@@ -1,65 +1,12 @@
-"""k-means for a start, and the life and death of codewords, on tensors small enough to check by hand."""
+"""The life and death of codewords, on tensors small enough to check by hand."""
 
 import copy
 
 import pytest
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from pqgan.errors import NumericalError
-from pqgan.quantise.upkeep import IdleCodes, kmeans, replace, sub_vectors_at
+from pqgan.quantise.upkeep import IdleCodes, replace, sub_vectors_at
 from pqgan.quantise.usage import histogram
-
-
-def clusters(K: int, c: int, each: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres (K, c) ten apart, and shuffled points (K each, c) within 0.1 of them."""
-    generator = torch.Generator().manual_seed(0)
-    centres = 10 * torch.cartesian_prod(*[torch.arange(8.0)] * c).reshape(-1, c)[:K]
-    points = centres.repeat_interleave(each, dim=0)
-    points = points + 0.1 * (2 * torch.rand(points.shape, generator=generator) - 1)
-    return centres, points[torch.randperm(len(points), generator=generator)]
-
-
-@pytest.mark.parametrize(("K", "c"), [(6, 1), (40, 2), (100, 4)])
-def test_kmeans_puts_a_codeword_into_every_cluster(K, c):
-    centres, points = clusters(K, c, 50)
-    found = kmeans(points, K, passes=25, seed=3)
-    assert (found.dtype, found.shape) == (torch.float32, (K, c))
-    nearest = torch.cdist(centres, found).min(dim=1)
-    assert nearest.values.max() < 0.1
-    assert nearest.indices.unique().numel() == K
-
-
-def test_kmeans_is_a_function_of_vectors_and_seed():
-    points = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
-    before = torch.get_rng_state()
-    found = kmeans(points, 16, passes=5, seed=1 << 60)
-    assert torch.equal(found, kmeans(points, 16, passes=5, seed=1 << 60))
-    assert not torch.equal(found, kmeans(points, 16, passes=5, seed=2))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_kmeans_adds_up_in_one_thread_however_many_there_are(monkeypatch):
-    from sklearn.cluster import MiniBatchKMeans
-
-    threads, original = [], MiniBatchKMeans.fit
-
-    def fit(clusters, vectors):
-        threads.append({library["num_threads"] for library in threadpool_info()})
-        return original(clusters, vectors)
-
-    monkeypatch.setattr(MiniBatchKMeans, "fit", fit)
-    with threadpool_limits(2):
-        assert 2 in {library["num_threads"] for library in threadpool_info()}
-        kmeans(torch.randn(100, 2), 4, passes=1, seed=0)
-    assert threads == [{1}]
-
-
-def test_kmeans_refuses_what_is_not_finite_and_too_few_vectors():
-    with pytest.raises(NumericalError, match="latents of training images are not finite"):
-        kmeans(torch.tensor([[0.0], [float("inf")], [1.0]]), 2, passes=1, seed=0)
-    with pytest.raises(ValueError, match="n_clusters=4"):
-        kmeans(torch.zeros(3, 1), 4, passes=1, seed=0)
 
 
 def test_idle_counts_by_hand():

@@ -104,7 +104,14 @@ def test_bad_codes_are_refused():
     usage = Usage(2, 4)
     with pytest.raises(ValueError, match=r"expected \(B, 2, h, w\)"):
         usage.update(torch.zeros(1, 3, 2, 2, dtype=torch.long))
-    with pytest.raises(ValueError, match="codes from 0 to 4; expected 0 to 3"):
+    with pytest.raises(ValueError, match=r"got code 4 in subspace 0 at .* \(0, 1\); allowed: 0 to 3"):
         usage.update(torch.tensor([0, 4, 1, 1, 0, 0, 0, 0]).view(1, 2, 2, 2))
     with pytest.raises(ValueError, match="no codes counted"):
         usage.H_n()
+
+
+def test_the_first_of_several_bad_codes_is_named():
+    codes = torch.zeros(2, 2, 3, 3, dtype=torch.int64)
+    codes[1, 0, 0, 0], codes[0, 1, 2, 1], codes[0, 1, 2, 2] = -1, 9, 8
+    with pytest.raises(ValueError, match="got code 9 in subspace 1"):
+        Usage(2, 8).update(codes)

@@ -51,12 +51,12 @@ def inputs(settings, folder):
 def evaluated(settings, inputs, folder):
     """Evaluate through the command line in so many processes: its result folder."""
 
-    def evaluate(processes, **changed):
-        out = folder / f"out-{processes}-{len(changed)}"
+    def evaluate(processes, name=NAME, **changed):
+        out = folder / f"out-{processes}-{name}-{len(changed)}"
         given = {"model": folder / "model", "sets": f"val={folder / 'val'}", "out": out}
         given |= {"references": f"val={folder / 'reference'}", "params": folder / f"params-{processes}.yaml"} | changed
         options = [text for key, value in given.items() for text in (f"--{key}", str(value))]
-        command = [sys.executable, "-m", "pqgan.cli", "evaluate-tokenizer", NAME, *options]
+        command = [sys.executable, "-m", "pqgan.cli", "evaluate-tokenizer", name, *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         return done, out
 
@@ -89,6 +89,34 @@ def test_several_processes_measure_what_one_measures(evaluated, alone, processes
     assert len(pictures) == 2 * 7
     for name in pictures:
         assert (out / "showcase/val" / name).read_bytes() == (alone / "showcase/val" / name).read_bytes()
+
+
+def codec(folder, name):
+    (folder / name).mkdir()
+    (folder / name / "codec.json").write_text(f'{{"codec": "{name}"}}')
+    return folder / name
+
+
+def test_a_codec_has_one_quality_in_all_processes(evaluated, folder):
+    model = codec(folder, "jpeg@3")
+    records = []
+    for processes in (1, 2):
+        done, out = evaluated(processes, "jpeg@3", model=model)
+        assert done.returncode == 0, done.stderr
+        records.append(read_record(out))
+    one, several = records
+    assert one.subject["encoded"] == several.subject["encoded"]
+    for metric in ("psnr", "bits_per_pixel"):
+        assert one.get(metric, "val") == several.get(metric, "val")
+        assert several.get(metric, "val").n == IMAGES
+
+
+def test_a_codec_that_cannot_ends_all_processes_in_one_line(evaluated, folder):
+    done, out = evaluated(2, "webp@3", model=codec(folder, "jpeg@0.01"))
+    assert done.returncode == 2, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("pqgan ")]
+    assert "got jpeg@0.01; JPEG of the set val takes" in said
+    assert not out.exists()
 
 
 def test_what_goes_wrong_in_one_process_ends_all_in_one_line(evaluated, folder):

@@ -15,7 +15,7 @@ from pqgan.plan import Plan
 from pqgan.settings import load
 
 PROGRAM = Path(__file__).with_name("program.py")
-PQ, KL = "f8-d8-S4-K16", "kl-f8-d4"
+PQ, KL, LINEAR = "f8-d8-S4-K16", "kl-f8-d4", "linear-f8-d12-S3-K16"
 STEPS = 6
 
 
@@ -31,10 +31,16 @@ def params(params_path, folder) -> dict[int | str, Path]:
     scale = raw["scales"]["smoke"]
     scale["overrides"]["training"] |= {"discriminator_start": 1, "total_batch": 4}
     scale["data"]["sets"]["train"] |= {"crops": 12, "size": 32}
+    for trunk in scale["tokenizer"]["trunks"].values():
+        trunk |= {"shortcut": "none", "refinement": None}
+    for section in (scale["tokenizer"], scale["finetune"]):
+        section["training"] |= {"path_rate": None, "cooldown": None}
     scale["tokenizer"]["training"] |= {"steps": STEPS, "resolution": 32, "scaling_images": 4, "log_every": 1}
     scale["tokenizer"]["training"]["learning_rate"] = 1e-4
     scale["tokenizer"]["sweep"] = [{"F": 8, "d": 8, "S": 4, "K": 16}]
     scale["tokenizer"]["baselines"] = [{"kind": "kl", "F": 8, "d": 4}]
+    scale["tokenizer"]["baselines"] += [{"kind": "linear", "F": 8, "d": 12, "S": 3, "K": 16}]
+    scale["tokenizer"]["linear"] = {"vectors": 100}
     scale["selection"]["factors"], scale["adapt"]["variants"] = [8], {}
     scale["ldm"]["latents"] = {"vae": {"method": "KL VAE", "tokenizer": KL}}
     scale["ldm"] |= {"steps": 4, "batch": 4, "resolution": 32, "log_every": 1, "class_dropout": 0.5}
@@ -84,7 +90,7 @@ def trained(params, data, folder):
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         return done, out, runs, file
@@ -114,7 +120,7 @@ def assert_equal_runs(one, two, *, losses: tuple[str, ...]) -> None:
     assert two[0].stdout.count("step 1/") == 1  # the second process is silent
 
 
-@pytest.mark.parametrize("name", [PQ, KL])
+@pytest.mark.parametrize("name", [PQ, pytest.param(KL, marks=pytest.mark.thorough)])
 def test_a_tokenizer_on_two_ranks_is_one_rank_at_twice_the_batch(trained, name):
     one, two = trained("train-tokenizer", name, 1), trained("train-tokenizer", name, 2)
     losses = ("l1", "perceptual", "regulariser", "adversarial", "adaptive_weight", "discriminator", "total")
@@ -141,6 +147,22 @@ def test_codebooks_of_two_ranks_start_the_same_and_revive_the_same_words(trained
     assert sum(revived) > 0
 
 
+def test_a_linear_tokenizer_of_two_ranks_is_that_of_one_to_the_bit(trained):
+    """Of three subspaces and twelve images, which two processes share unevenly and evenly."""
+    one, two = (trained("train-tokenizer", LINEAR, processes) for processes in (1, 2))
+    for done, *_ in (one, two):
+        assert done.returncode == 0, done.stderr
+    weights = [load_file(out / "diffusion_pytorch_model.safetensors") for _, out, *_ in (one, two)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+    states = [
+        json.loads((out / "provenance.json").read_text())["training"]["state_sha256"] for _, out, *_ in (one, two)
+    ]
+    assert states[0] == states[1]
+
+
+@pytest.mark.thorough
 def test_a_latent_diffusion_model_on_two_ranks_is_one_rank_at_twice_the_batch(trained):
     tokenizer = trained("train-tokenizer", KL, 1, again="for-ldm")[1]
     one, two = (trained("train-ldm", "vae", processes, tokenizer=tokenizer) for processes in (1, 2))

@@ -19,7 +19,10 @@ from pqgan.plan import Plan
 from pqgan.provenance import provenance
 from pqgan.records import FeatureNetwork, Measurement, Record, write_record
 from pqgan.report import contents, page, render
-from pqgan.settings import Settings, load
+from pqgan.settings import KLConfig, Settings, load
+from pqgan.settings.codecs import METHODS, parse
+from pqgan.settings.names import BACKBONE_VAE
+from pqgan.tokenizer.select import ranked
 
 PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "ihc.png")
 LPIPS = "LPIPS AlexNet, random weights (seed 0)"
@@ -116,6 +119,8 @@ class Synthetic:
         return image.filter(ImageFilter.GaussianBlur(blur)) if blur else image
 
     def config(self, name: str):
+        if name == BACKBONE_VAE:
+            return KLConfig(kind="kl", F=8, d=4)
         configs = self.settings.scale.tokenizer.configs
         if name not in configs:
             name = self.chosen(int(name.rpartition("-f")[2]))
@@ -126,19 +131,39 @@ class Synthetic:
 
     def psnr(self, name: str) -> float:
         """Grows with S and K, falls with F; replicates lie around it; the same for the same name."""
-        config = self.settings.scale.tokenizer.configs[name]
+        config = self.config(name)
         if config.seed is not None:
             return self.psnr(config.design) + 0.02 * math.sin(config.seed * config.d)
+        if config.kind == "linear":
+            return 25.0 + math.log2(config.S) - config.F / 4
         if config.kind != "pq":
             return 23.4 if config.kind == "kl" else 19.9
         bits = config.S * math.log2(config.K) / config.F**2
         return 20 + 4.3 * math.log2(1 + 4 * bits) + 0.4 * math.log2(config.d) * (config.S > 1)
 
+    def _codec(self, job: Job) -> None:
+        codec, bits = parse(job.name)
+        subject = {"kind": "codec", "method": METHODS[codec], "target": bits, "library": "Pillow 1.2, libcodec 3"}
+        subject |= {"parameters": 0, "encoded": {"val": {"quality": round(20 * bits), "subsampling": "4:2:0"}}}
+        reached, better = 0.98 * bits, 1 + (codec == "webp")
+        rows = [
+            {"metric": "psnr", "value": 26 + 3 * bits + better, "unit": "dB", "protocol": "mean over images"},
+            {"metric": "lpips", "value": 0.04 / bits, "protocol": "mean over images", "network": LPIPS},
+            {"metric": "rfid", "value": 0.5 / bits, "protocol": "clean-fid's resize", "network": INCEPTION},
+            {"metric": "cmmd", "value": 0.1 / bits, "protocol": "sigma 10, x1000", "network": CLIP},
+            {"metric": "bits_per_pixel", "value": reached, "unit": "bit", "protocol": "as stored: files"},
+        ]
+        self.record(job, "reconstruction", subject, [Measurement(on="val", n=48, **row) for row in rows], val="val")
+
     def _evaluation(self, job: Job, folder: Path) -> None:
+        if job.name in self.settings.scale.evaluation.codecs:
+            self._codec(job)
+            return
         config = self.config(job.name)
-        finetuned = 1.5 * job.name.startswith("finetuned")
+        finetuned = 1.5 * job.name.startswith("finetuned") - 10 * (job.name == BACKBONE_VAE)
         psnr = self.psnr(config.name) + finetuned
-        subject = {"kind": config.kind, "F": config.F, "d": config.d, "parameters": 70_000, "stage": "sweep"}
+        subject = {"kind": config.kind, "F": config.F, "d": config.d, "parameters": 70_000}
+        subject["stage"] = "backbone" if job.name == BACKBONE_VAE else job.name.partition("-")[0]
         if config.kind != "kl":
             subject |= {"S": getattr(config, "S", 1), "K": config.K}
         measurements = []
@@ -152,7 +177,7 @@ class Synthetic:
                 {"metric": "rfid", "value": 0.41 * far, "protocol": "clean-fid's resize", "network": INCEPTION},
                 {"metric": "cmmd", "value": 0.094 * far, "protocol": "sigma 10, x1000", "network": CLIP},
             ]
-            if config.kind == "pq":
+            if config.kind in ("pq", "linear"):
                 even = 1 - 0.05 * math.log2(config.K) / config.S**0.5
                 rows.append({"metric": "H_n", "value": even, "protocol": "mean over subspaces"})
                 rows.append({"metric": "P_n", "value": even**4, "protocol": "mean over subspaces"})
@@ -169,15 +194,19 @@ class Synthetic:
     def _selection(self, job: Job, folder: Path) -> None:
         factor = int(job.name.removeprefix("f"))
         names = contents.candidates(self.plan, factor)
+        metrics = self.settings.scale.selection.metrics
+        values = {name: {m: self.psnr(name) * (1 if m == "psnr" else -1) for m in metrics} for name in names}
+        candidates = ranked(values, metrics)
         about = {
             "run": self.chosen(factor),
             "F": factor,
             "mode": "measured",
-            "metric": "psnr",
-            "candidates": {name: self.psnr(name) for name in names},
+            "metrics": metrics,
+            "candidates": {name: candidate.model_dump() for name, candidate in candidates.items()},
+            "top": list(candidates)[:3],
         }
-        (folder / "selected.json").write_text(json.dumps(about))
         trained = self.plan.job("tokenizer", about["run"])
+        (folder / "selected.json").write_text(json.dumps(about | {"model": trained.path}))
         (folder / "training_provenance.json").write_text(json.dumps(self.provenance(trained, 95.0)))
 
     def _speed(self, job: Job, folder: Path) -> None:
@@ -209,6 +238,7 @@ class Synthetic:
                 add("seconds_with", without + own, bench.repeats, conditions, way=way)
                 add("overhead", own / without, bench.repeats, conditions, way=way)
                 add("quantiser_seconds", own, bench.repeats, conditions, way=way)
+                add("matching_overhead", own / without, bench.repeats, conditions, way=way)
         for case in bench.search.cases:
             conditions = case.model_dump() | {"positions": bench.search.positions}
             seconds = 1e-9 * bench.search.positions * case.K * case.d
@@ -253,11 +283,13 @@ class Synthetic:
         self.record(job, "generation", subject, made, reference="val")
 
     def _samples(self, job: Job, folder: Path) -> None:
-        size = self.settings.scale.adapt.variants[job.name].sample_size
-        prompts = list(self.settings.scale.adapt.prompts)
-        for index in range(len(prompts)):
-            self.crop(index, size, 1.0).save(folder / f"{index}.png")
-        about = {"prompts": prompts, "size": size, "steps": 10, "guidance": 7.5, "seed": 0}
+        section = self.settings.scale.adapt
+        variant, samples = section.variants[job.name], []
+        for (height, width), (index, prompt) in itertools.product(variant.samples, enumerate(section.prompts)):
+            image = self.crop(index, max(height, width), 1.0).crop((0, 0, width, height))
+            image.save(folder / f"{len(samples)}.png", compress_level=1)
+            samples.append({"prompt": prompt, "height": height, "width": width})
+        about = {"samples": samples, "steps": 10, "guidance": 7.5, "seed": 0, "F": variant.F}
         (folder / "samples.json").write_text(json.dumps(about))
 
 

@@ -62,7 +62,7 @@ def test_peaks_are_those_that_the_bench_divides_by():
         assert peak.PUBLISHED[devices[gpu]][peak.ARITHMETIC.index(kind)] == figure
 
 
-def test_gpus_are_those_of_table_4():
+def test_gpus_are_those_of_the_appendix():
     assert cost.named_gpus() == {
         "tokenizer": "A100",
         "evaluate": "A100",
@@ -76,7 +76,10 @@ def test_gpus_are_those_of_table_4():
 
 def test_every_job_that_trains_or_evaluates_is_counted_once(plan, printed):
     chapters = ("tokenizer", "evaluate", "finetune", "evaluate_finetuned", "adapt", "ldm", "generation")
-    expected = [job.path for chapter in chapters for job in plan.chapter(chapter).values()]
+    jobs = [job for chapter in chapters for job in plan.chapter(chapter).values()]
+    # a linear tokenizer is fitted in minutes, and evaluated like any other
+    expected = [job.path for job in jobs if (job.chapter, job.name.partition("-")[0]) != ("tokenizer", "linear")]
+    assert len(jobs) == len(expected) + 4
     found = tasks(plan, work.Counts(), cost.images_of(plan.settings, {}))
     assert sorted(task.job.path for task in found) == sorted(expected)
     assert all(task.operations > 1e15 for task in found)
@@ -104,6 +107,35 @@ def test_a_tokenizers_operations_by_hand(plan):
     # three networks' worth of passes at least: forward, and backward at twice its price
     forward = sum(counts.operations(work.tokenizer(settings, config, does, 256)) for does in ("encode", "decode"))
     assert 3 * forward < once < 4 * forward
+
+
+@pytest.mark.parametrize(("name", "reference"), [("backbone-vae", "vae"), ("finetuned-f16", "f16-d128-S64-K128")])
+def test_a_high_resolution_evaluation_s_operations_by_hand(plan, name, reference):
+    """1,000 photographs at 768 px, again at 1,536 px: encoder, decoder, feature networks, and a search where one is."""
+    settings, counts = plan.settings, work.Counts()
+    job = plan.job("evaluate_finetuned", name)
+    (found,) = (task for task in tasks(plan, counts, cost.images_of(settings, {})) if task.job.path == job.path)
+    expected = 0
+    for side, images in ((768, 1_000), (1536, 1_000)):
+        if reference == "vae":
+            works = [work.backbone_vae(settings, does, side) for does in ("encode", "decode")]
+            searches = 0
+        else:
+            config = settings.scale.tokenizer.configs[reference]
+            works = [work.tokenizer(settings, config, does, side) for does in ("encode", "decode")]
+            searches = 2 * 2 * (side // 16) ** 2 * 128 * 128  # counted with the encoder and with the decoder
+        once = sum(map(counts.operations, [*works, work.features(settings, side)])) + searches
+        expected += images * once
+    assert found.operations == expected
+
+
+def test_a_linear_tokenizer_s_evaluation_by_hand(plan):
+    """Patches of 16 x 16 pixels times a matrix of 768 x 128, there and back, and a search with each."""
+    settings, counts = plan.settings, work.Counts()
+    job = plan.job("evaluate", "linear-f16-d128-S64-K128")
+    (found,) = (task for task in tasks(plan, counts, cost.images_of(settings, {})) if task.job.path == job.path)
+    once = 2 * 2 * 16 * 16 * (768 * 128 + 128 * 128) + counts.operations(work.features(settings, 256))
+    assert found.operations == (50_000 + 10_000 + 3_000) * once
 
 
 def test_price_and_utilisation(plan, printed):

@@ -32,7 +32,8 @@ def test_a_tokenizer_has_three_checkpoints_a_result_and_its_pictures(name, plan)
 def test_every_training_of_the_paper_is_known(plan):
     found = training_bytes(plan)
     chapters = ("tokenizer", "finetune", "adapt", "ldm")
-    assert sorted(found) == sorted(job.path for chapter in chapters for job in plan.chapter(chapter).values())
+    trained = [job for chapter in chapters for job in plan.chapter(chapter).values() if "linear" not in job.spec]
+    assert sorted(found) == sorted(job.path for job in trained)
     # weights, both moments and the moving average of Stable Diffusion's 866 million parameters, thrice, and the result
     assert found[plan.job("adapt", "PQSD-Precise-stage2").path] == pytest.approx(866e6 * 4 * 13, rel=0.01)
 

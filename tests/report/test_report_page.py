@@ -70,6 +70,35 @@ def test_every_item_is_shown_with_its_caption(text, reports):
     assert text.index('id="table5"') < text.index('id="figure_ldm"') < text.index('id="figure1"')
 
 
+def test_headings_over_columns_span_them_and_f_4_is_grey(text):
+    table2 = text.partition('id="table2"')[2].partition("</thead>")[0]
+    assert re.findall(r'colspan="(\d+)">([^<]*)<', table2) == [
+        ("3", ""),
+        ("5", "FFHQ; here the set microscopy"),
+        ("5", "LSUN; here the set textures"),
+        ("2", ""),
+    ]
+    table1 = text.partition('id="table1"')[2].partition("</thead>")[0]
+    assert re.findall(r'colspan="(\d+)">([^<]*)<', table1) == [("11", ""), ("2", "Bits a pixel"), ("3", "")]
+    assert text.partition('id="table3"')[2].partition("</thead>")[0].count("<tr") == 1
+    table1 = text.partition('id="table1"')[2].partition("</tbody>")[0]
+    assert len(re.findall(r'<tr class="reported grey( ruled)?">', table1)) == 2
+    assert "tr.grey td { color: var(--grey); }" in text
+
+
+def test_a_long_table_is_folded_up(synthetic, reports, tmp_path, text, monkeypatch):
+    assert "All 12 rows" not in text
+    monkeypatch.setattr(page, "LONG", 12)
+    page.run(synthetic.settings, synthetic.plan, reports, None, tmp_path / "report.html")
+    changed = (tmp_path / "report.html").read_text()
+    sweep = changed.partition('id="table_sweep"')[2].partition("</section>")[0]
+    assert re.search(r"<details>\s*<summary>All 12 rows</summary>\s*<div class=\"scroll\"", sweep)
+    assert re.search(r"</div>\s*</details>\s*<ul", sweep)
+    parser = Balance()
+    parser.feed(changed)
+    assert (parser.wrong, parser.open) == ([], [])
+
+
 def test_page_warns_of_random_networks_and_of_the_backbone(text):
     assert "<strong>The feature networks have random weights.</strong>" in text
     assert "InceptionV3 2048 (75 px), random weights (seed 0)" in text
@@ -122,7 +151,7 @@ def test_page_counts_gpu_hours(synthetic, reports, changed_params, tmp_path):
     measured = ("reference", "evaluate", "evaluate_finetuned", "samples", "generation", "speed", "matching")
     hours = 14 * (2 * trained + sum(jobs[chapter] for chapter in measured)) / 3600
     assert f"<strong>{hours:.1f} GPU hours</strong>" in text
-    row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">2.8 min</td>'
+    row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">3.3 min</td>'
     assert f'{row}<td class="number">14 s</td><td class="number">2</td><td class="number">0.1</td>' in text
 
 
@@ -131,7 +160,7 @@ def test_gpus_are_those_that_the_rules_ask_for(params_path):
     hardware = load(params_path, "paper").scale.hardware.model_copy(update={"evaluation_devices": 3})
     rules = "".join(path.read_text() for path in (params_path.parent / "workflow/rules").glob("*.smk"))
     asks = {
-        r"training_resources\(\"\w+\"\)": hardware.gpus,
+        **{rf"training_resources\(\"{chapter}\"\)": hardware.gpus.of(chapter) for chapter in times.PHASES["training"]},
         r"inference_resources\(HARDWARE\.evaluation_devices\)": 3,
         r"inference_resources\(\)": 1,
     }

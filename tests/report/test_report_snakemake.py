@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pqgan.report import contents
+from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
 NO_NETWORK = ["unshare", "--net", "--map-root-user"]
@@ -23,6 +24,7 @@ def finished(reports, synthetic, tmp_path_factory) -> Path:
     for name in ("Snakefile", "params.yaml"):
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "workflow", checkout / "workflow")
+    (checkout / "profiles").symlink_to("workflow/profiles")
     for job in synthetic.plan.all():
         (checkout / job.path).mkdir(parents=True)
     shutil.copytree(reports, checkout / "reports")
@@ -30,7 +32,7 @@ def finished(reports, synthetic, tmp_path_factory) -> Path:
 
 
 def snakemake(checkout: Path, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    command = [*before, sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    command = [*before, sys.executable, "-m", "snakemake", *arguments]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
@@ -63,7 +65,9 @@ def page(archive) -> str:
 
 
 def test_every_table_and_figure_has_title_and_caption(page):
-    for item, title in contents.ITEMS.items():
+    settings = load(ROOT / "params.yaml", "smoke")
+    for item in contents.ITEMS:
+        title = contents.title(settings, item)
         assert f'"Shows": "{title}"' in page, item
         assert f"{item} at scale smoke" in page
     assert "Every table and figure of the PQGAN paper" in page

@@ -47,11 +47,12 @@ def test_source_is_a_labelled_column_and_matches_the_row(tables, item):
 def test_every_row_of_the_paper_is_there_as_printed(tables, item):
     reported = [" ".join(row.values()).replace("×", "x").replace(",", "") for row in rows(tables[item], "reported")]
     expected = paper_rows(item)
-    assert len(reported) == len(expected)
     metrics = {"psnr", "rfid", "cmmd", "lpips", "gfid_5k", "samples_per_second", "memory_gb", "training_steps"}
     for line in expected:
         values = [value for key, value in line.items() if key in metrics and value]
         assert any(all(f" {value} " in f" {text} " for value in values) for text in reported), line
+    # two sets of Table 2 stand in one row
+    assert len(reported) == len(expected) // (2 if item == "table2" else 1)
 
 
 @pytest.mark.parametrize("item", NUMBERED)
@@ -79,22 +80,14 @@ def test_caption_names_protocols_networks_and_that_they_are_random(tables):
 
 def test_table1_has_the_selected_the_lone_factor_and_the_baselines(tables, synthetic):
     chosen = {synthetic.chosen(8), synthetic.chosen(16), "f32-d32-S16-K64", "kl-f8-d4", "vqgan-f16-d32-K128"}
+    chosen |= {"linear-f8-d64-S32-K256", "linear-f16-d64-S32-K256"}
     measured = rows(tables["table1"], "measured")
-    assert {row["configuration"] for row in measured} == chosen
+    assert {row["configuration"] for row in measured} == chosen | set(synthetic.settings.scale.evaluation.codecs)
     best = next(row for row in measured if row["configuration"] == synthetic.chosen(8))
     assert best["psnr"] == f"{synthetic.psnr(synthetic.chosen(8)):.1f}"
     assert best["latent_resolution"] == "8×8"
     kl = next(row for row in measured if row["configuration"] == "kl-f8-d4")
     assert (kl["S"], kl["K"], kl["latent"]) == ("–", "–", "KL")
-
-
-def test_table1_puts_the_papers_row_of_a_factor_after_ours(tables):
-    group = [row for row in tables["table1"]["rows"] if row["group"] == "PQGAN"]
-    assert [(row["cells"]["F"]["text"], row["source"]) for row in group] == [
-        (factor, source) for factor in ("32", "16", "8") for source in ("measured", "reported")
-    ]
-    assert group[-1]["cells"]["configuration"]["text"] == "f8-d128-S64-K512"
-    assert group[-1]["cells"]["rfid"]["text"] == "0.036"
 
 
 def test_missing_values_are_dashes(tables):
@@ -106,7 +99,7 @@ def test_missing_values_are_dashes(tables):
 def test_bold_is_the_best_measured_row_of_a_factor(tables):
     by_factor: dict[str, list] = {}
     for row in tables["table1"]["rows"]:
-        if row["source"] == "measured":
+        if row["source"] == "measured" and row["cells"]["F"]["text"] != "–":  # codecs have none
             by_factor.setdefault(row["cells"]["F"]["text"], []).append(row["cells"])
     assert set(by_factor) == {"8", "16", "32"}
     assert not any(cell["bold"] for cell in by_factor["32"][0].values())  # alone: nothing to be better than
@@ -116,12 +109,6 @@ def test_bold_is_the_best_measured_row_of_a_factor(tables):
             assert [cells[metric]["bold"] for cells in by_factor[factor]] == [
                 cells is wanted for cells in by_factor[factor]
             ]
-
-
-def test_table2_names_the_sets_that_play_the_roles(tables):
-    sets = {(row["group"].partition(";")[0], row["cells"]["set"]["text"]) for row in tables["table2"]["rows"]}
-    assert sets == {("FFHQ", "microscopy"), ("FFHQ", "FFHQ"), ("LSUN", "textures"), ("LSUN", "LSUN")}
-    assert "microscopy in the role of FFHQ" in tables["table2"]["caption"]
 
 
 def test_table3_says_that_the_backbone_is_seeded(tables):
@@ -134,14 +121,17 @@ def test_table4_shows_the_settings_in_the_provenance(tables, smoke):
     measured = rows(tables["table4"], "measured")
     training = smoke.scale.tokenizer.training
     first = measured[0]
-    assert (first["resolution"], first["steps"]) == (str(training.resolution), str(training.steps))
+    assert (first["resolution"], first["steps"]) == (
+        f"{training.resolution}×{training.resolution}",
+        str(training.steps),
+    )
     assert (first["batch"], first["data"]) == (str(smoke.reading.training.total_batch), "train")
     assert (first["device"], first["time"]) == ("test processor", "95 s")
     assert "Devices of this run: test processor (1 of 2 threads)." in tables["table4"]["notes"]
     hr = [row for row in measured if row["model"].startswith("PQSD-HR")]
     phases = smoke.scale.adapt.variants["PQSD-HR"].stage2
     resolutions = [smoke.reading.adaptation.stage1_resolution, *(phase.resolution for phase in phases)]
-    assert [row["resolution"] for row in hr] == [str(side) for side in resolutions]
+    assert [row["resolution"] for row in hr] == [f"{side}×{side}" for side in resolutions]
     assert [row["time"] for row in hr] == ["12 s", "12 s", "in the above", "in the above"]
 
 
@@ -157,7 +147,7 @@ def test_table5_joins_gfid_with_the_tokenizers_rfid(tables, synthetic):
 
 def test_table5_has_precision_and_recall_where_they_were_measured(tables):
     headers = [column["header"] for column in tables["table5"]["columns"]]
-    assert headers[-3:] == ["gFID ↓", "Precision ↑", "Recall ↑"]
+    assert headers[-5:] == ["gFID ↓", "Precision ↑", "Recall ↑", "Configuration", "Source"]
     shown = [(row["latent"], row["precision"], row["recall"]) for row in rows(tables["table5"], "measured")]
     assert ("PQGAN", "0.405", "0.595") in shown
     assert {row["precision"] for row in rows(tables["table5"], "reported")} == {"–"}
@@ -178,11 +168,15 @@ def test_table5_shows_gfid_of_more_samples_beside_the_headline(smoke, synthetic,
         write_record(path, record.model_copy(update={"measurements": kept + more}))
     render.run(smoke, synthetic.plan, "table5", tmp_path / "table5.tex")
     content = json.loads((tmp_path / "table5.json").read_text())
-    assert [column["header"] for column in content["columns"]][-2:] == ["gFID ↓", "gFID (50,000) ↓"]
-    cells = [row["cells"]["gfid_50000"] for row in content["rows"]]
-    assert [cell["text"] for cell in cells[: number + 1]] == [f"{10 + i}.00" for i in range(number + 1)]
-    assert [cell["bold"] for cell in cells[: number + 1]] == [True] + [False] * number
-    assert {cell["text"] for cell in cells[number + 1 :]} == {"–"}
+    headers = [column["header"] for column in content["columns"]]
+    assert headers[-4:] == ["gFID ↓", "gFID (50,000) ↓", "Configuration", "Source"]
+    own = {
+        row["cells"]["configuration"]["text"]: row["cells"] for row in content["rows"] if row["source"] == "measured"
+    }
+    cells = [own[name]["gfid_50000"] for name in ("kl-f8-d4", synthetic.chosen(8), synthetic.chosen(16))]
+    assert [cell["text"] for cell in cells] == [f"{10 + i}.00" for i in range(number + 1)]
+    assert [cell["bold"] for cell in cells] == [True] + [False] * number
+    assert {row["gfid_50000"] for row in rows(content, "reported")} == {"–"}
     assert "n = 48 samples for gFID, 50,000 where a column says so, and 48 reconstructed" in content["caption"]
     assert "Precision" not in content["caption"]
 
@@ -193,13 +187,15 @@ def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
     spec = re.search(r"\\begin\{tabular\}\{((?:[lr]|p\{[\d.]+\\textwidth\})+)\}", tex)[1]
     columns = re.sub(r"\{.*?\}", "", spec)
     bodies = [part.partition(r"\bottomrule")[0] for part in tex.split(r"\toprule")[1:]]
-    lines = [line for body in bodies for line in body.strip().splitlines() if line != r"\midrule"]
+    lines = [
+        line for body in bodies for line in body.strip().splitlines() if not line.startswith((r"\midrule", r"\cmid"))
+    ]
     assert lines
     for line in lines:
         assert line.endswith(r" \\")
-        spans = re.match(r"\\multicolumn\{(\d+)\}", line)
-        cells = int(spans[1]) if spans else len(re.findall(r"(?<!\\)&", line)) + 1
-        assert cells == len(columns), line
+        spans = [int(span) for span in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+        cells = len(re.findall(r"(?<!\\)&", line)) + 1
+        assert cells + sum(spans) - len(spans) == len(columns), line
     assert len(re.findall(r"(?<!\\)\{", tex)) == len(re.findall(r"(?<!\\)\}", tex))
     for part in tex.split(r"\end{table*}")[:-1]:
         assert re.findall(r"\\begin\{(\S+?)\}", part) == ["table*", "tabular"]
@@ -210,7 +206,7 @@ def test_latex_has_as_many_cells_a_row_as_columns(reports, item):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(reports, tmp_path):
     document = "\n".join(
-        [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+        [r"\documentclass{article}", r"\usepackage{booktabs,xcolor}", r"\begin{document}"]
         + [rf"\input{{{reports / item}.tex}}" for item in TABLES]
         + [r"\end{document}"]
     )
@@ -235,6 +231,21 @@ def test_a_table_of_sentences_goes_on_on_a_second_page():
     assert ["A note." in part for part in parts] == [False, False, True]
     assert "Claims, continued." in parts[1]
     assert r"\addtocounter{table}{-1}" in parts[2]
+
+
+def test_a_group_that_is_more_than_a_page_is_broken_between_its_rows():
+    columns = [Column("claim", "Claim", numeric=False, wide=0.5), Column("n", "n")]
+    rows = [new_row("computed", claim="word " * 60, n=number) for number in range(30)]
+    groups = [Group("First:", rows[:2], "holds"), Group("Long:", rows, "holds"), Group("Last:", rows[:1])]
+    tex = latex(Table("table_claims", "Claims", "All of them.", columns, groups))
+    parts = tex.split(r"\end{table*}")[:-1]
+    found = [re.findall(r"\\textit\{(.*?)\}", part) for part in parts]
+    assert found == [["First:"], ["Long:"], ["Long, continued:"], ["Long, continued:"], ["Long, continued:", "Last:"]]
+    assert tex.count("word ") == 60 * 33
+    numbers = [int(number) for part in parts for number in re.findall(r"\} & (\d+) \\\\", part)]
+    assert numbers == [0, 1, *range(30), 0]
+    # headings are sentences, and break as these do
+    assert tex.count(r"\multicolumn{2}{p{0.98\textwidth}}") == 6
 
 
 def test_tables_are_the_same_bytes_twice(synthetic, reports, tmp_path):

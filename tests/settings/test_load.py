@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pqgan.errors import SettingsError
-from pqgan.settings import load
+from pqgan.settings import PQConfig, load
 
 SWEEP = "scales.smoke.tokenizer.sweep"
 
@@ -21,8 +21,77 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         ("scales.smoke.tokenizer.training.learning_rate", 0, ["learning_rate", "got 0", "greater than 0"]),
         (f"{SWEEP}.0.F", 7, ["tokenizer.sweep.0.F", "7", "4, 8, 16 or 32"]),
         ("scales.smoke.selection.mode", "best", ["selection.mode", "'best'", "'measured' or 'named'"]),
+        (
+            "scales.smoke.selection.factors",
+            [8, 16, 4],
+            ["selection.factors has 4, of which the sweep has no configuration with S > 1", "allowed: 8, 16, 32"],
+        ),
+        (
+            SWEEP,
+            [{"F": 8, "d": 16, "S": 8, "K": 64}, {"F": 16, "d": 16, "S": 1, "K": 64}],
+            ["scales.smoke", "selection.factors has 16", "no configuration with S > 1; allowed: 8"],
+        ),
+        ("scales.smoke.selection.factors", [8, 8, 16], ["selection.factors", "8 more than once"]),
+        ("scales.smoke.evaluation.published", ["taesd", "taesd"], ["evaluation.published", "taesd more than once"]),
+        ("scales.smoke.evaluation.codecs", ["png@1"], ["evaluation.codecs", "'png@1'", "jpeg, webp, avif @ bits"]),
+        ("scales.smoke.evaluation.codecs", ["jpeg@1.0", "jpeg@1"], ["evaluation.codecs", "jpeg@1 more than once"]),
+        (
+            "readings.paper.best_alternatives",
+            {8: "kl-f8-d4"},
+            ["reading.best_alternatives.8 is 'kl-f8-d4'", "a configuration of the sweep with F=8, S > 1"],
+        ),
+        ("readings.paper.best_alternatives", {8: "f8-d16-S1-K64"}, ["reading.best_alternatives.8", "S > 1"]),
+        ("readings.paper.best_alternatives", {8: "f16-d16-S8-K64"}, ["reading.best_alternatives.8", "with F=8"]),
+        (
+            "scales.smoke.matching.configs.0.F",
+            16,
+            ["matching", "configs has f16-d16-S1-K64; allowed: those of F=8, as matching.F says"],
+        ),
+        ("scales.smoke.adapt.backbone.vae_channels", [], ["adapt.backbone", "vae_channels", "at least 1 item"]),
+        ("scales.smoke.ldm.unet.block_out_channels", [], ["ldm.unet.block_out_channels", "at least 1 item"]),
+        ("scales.smoke.selection.metrics", [], ["selection.metrics", "at least 1 item"]),
+        ("scales.smoke.selection.metrics", ["psnr", "ssim"], ["selection.metrics.1", "'ssim'", "'cmmd', 'lpips'"]),
+        ("scales.smoke.selection.metrics", ["psnr", "psnr"], ["selection.metrics", "psnr more than once"]),
+        ("scales.smoke.selection.metric", "psnr", ["selection", "unknown key 'metric'", "did you mean 'metrics'?"]),
         ("scales.smoke.adapt.data", "nothing", ["adapt.data", "'nothing'", "train_large"]),
         ("scales.smoke.reading", "mine", ["scales.smoke.reading", "'mine'", "paper, released"]),
+        (
+            "scales.smoke.evaluation.high_resolution",
+            {"val": "val_large"},
+            ["evaluation.high_resolution", "has 'val'", "allowed: val and double"],
+        ),
+        (
+            "scales.smoke.evaluation.high_resolution.triple",
+            "val_double",
+            ["evaluation.high_resolution", "'triple'", "allowed: val and double"],
+        ),
+        (
+            "scales.smoke.evaluation.high_resolution.double",
+            "nothing",
+            ["evaluation.high_resolution.double is 'nothing'", "val_double"],
+        ),
+        (
+            "scales.smoke.evaluation.high_resolution.double",
+            "val_large",
+            ["high_resolution.double is val_large, of 128 px", "256 px, twice the side of val_large"],
+        ),
+        (
+            "scales.smoke.evaluation.continuous",
+            ["kl-f8-d5"],
+            ["evaluation.continuous has 'kl-f8-d5'", "allowed: backbone-vae, kl-f8-d4"],
+        ),
+        ("scales.smoke.evaluation.continuous", ["taesd"], ["has 'taesd'", "allowed: backbone-vae, kl-f8-d4"]),
+        ("scales.smoke.evaluation.continuous", [], ["evaluation.continuous", "at least 1 item"]),
+        (
+            "scales.smoke.evaluation.continuous",
+            ["kl-f8-d4", "kl-f8-d4"],
+            ["evaluation.continuous", "kl-f8-d4 more than once"],
+        ),
+        (
+            "scales.paper.evaluation.continuous",
+            ["vqgan-f16-16384"],
+            ["scales.paper", "'vqgan-f16-16384'", "allowed: backbone-vae, "],
+        ),
         ("scales.smoke.overrides.training.beta", "big", ["overrides", "training.beta", "'big'", "number"]),
         ("scales.smoke.data.sets.val.photos", {"coffee": "a cup"}, ["data", "coffee", "no photograph in both"]),
         ("scales.smoke.tokenizer.trunks.8.multipliers", [1, 2], ["trunks.8", "downsample by 2", "4 multipliers"]),
@@ -35,7 +104,7 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         (
             "scales.smoke.tokenizer.codebook.kmeans_images",
             15,
-            ["scales.smoke.tokenizer", "kmeans_images is 15", "64 x 64", "f32-d32-S16-K64", "16 or more"],
+            ["scales.smoke.tokenizer", "kmeans_images is 15", "64 x 64", "f16-d64-S32-K256", "16 or more"],
         ),
         (
             "scales.smoke.matching.search.cases.0.S",
@@ -89,8 +158,8 @@ def test_hardware_defaults_to_one_process_and_plain_networks(params_path, change
 
 
 def test_a_missing_key_is_named(changed_params):
-    with pytest.raises(SettingsError, match=r"scales\.smoke\.selection\.metric: Field required"):
-        load(changed_params("scales.smoke.selection.metric", ...))
+    with pytest.raises(SettingsError, match=r"scales\.smoke\.selection\.metrics: Field required"):
+        load(changed_params("scales.smoke.selection.metrics", ...))
 
 
 def test_a_missing_file_and_broken_yaml_are_one_line(tmp_path):
@@ -108,7 +177,40 @@ def test_paper_scale_holds_the_grid_of_section_4_2(params_path):
         swept = [config for config in configs.values() if config.kind == "pq" and factor == config.F]
         assert len(swept) == 160
         assert len({(config.d, config.S) for config in swept}) == 32
+        assert {config.K for config in swept} == {128, 512, 1024, 8192, 16_384}
     assert {"f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128", "f32-d256-S64-K256"} <= set(configs)
+    # and no VQGAN of its own, which would be the grid's S=1 trained again
+    others = [name for name, config in configs.items() if config.kind != "pq"]
+    linear = [name for name in others if name.startswith("linear-")]
+    assert others == ["kl-f8-d4", "kl-f16-d16", *linear]
+    # one beside each PQGAN of Table 1, with its F, d, S and K
+    shown = [best.removeprefix("linear-") for best in linear]
+    assert shown == ["f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128", "f32-d256-S64-K256"]
+    assert set(shown) <= set(configs)
+
+
+def test_sixteen_images_suffice_for_k_means_of_the_grid_s_largest_codebooks_at_f_8(changed_params):
+    """32 x 32 positions an image; 16 x 16 at F=16, which the paper scale has too."""
+    found = [PQConfig(F=F, d=256, S=128, K=16_384).images_for_codebooks(256) for F in (8, 16)]
+    assert found == [16, 64]
+    load(changed_params("scales.paper.tokenizer.codebook.kmeans_images", 64), "paper")
+    with pytest.raises(SettingsError, match=r"f16-d\d+-S\d+-K16384 has codewords; allowed: 64 or more"):
+        load(changed_params("scales.paper.tokenizer.codebook.kmeans_images", 63), "paper")
+
+
+@pytest.mark.parametrize("seed", [{}, {"seed": 1}])
+def test_a_vqgan_that_trains_what_a_point_with_one_subspace_trains_is_refused(changed_params, smoke, seed):
+    planned = [config.model_dump() for config in smoke.scale.tokenizer.baselines]
+    twin = {"kind": "vqgan", "F": 16, "d": 16, "K": 64}
+    path = changed_params("scales.smoke.tokenizer.baselines", [*planned, twin, twin | seed])
+    with pytest.raises(SettingsError) as caught:
+        load(path, "smoke")
+    message = str(caught.value)
+    assert "scales.smoke.tokenizer: " in message
+    assert "vqgan-f16-d16-K64 of the baselines trains what f16-d16-S1-K64 trains" in message
+    assert "allowed: one of the two" in message
+    for other in ({"F": 32}, {"d": 32}, {"K": 128}):
+        load(changed_params("scales.smoke.tokenizer.baselines", [planned[0], {**twin, **other}]), "smoke")
 
 
 def test_paper_scale_holds_the_numbers_of_table_4(params_path):

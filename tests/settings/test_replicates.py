@@ -1,6 +1,7 @@
 """Seeds of configurations: what a replicate is made from, what it leaves alone, and what is refused."""
 
 import pytest
+import yaml
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
@@ -9,6 +10,7 @@ from pqgan.settings import KLConfig, PQConfig, VQGANConfig, load
 
 SWEEP, BASELINES = "scales.smoke.tokenizer.sweep", "scales.smoke.tokenizer.baselines"
 POINT = {"F": 8, "d": 16, "S": 8, "K": 64}
+COARSE = POINT | {"F": 16}
 AGAIN = "f8-d16-S8-K64-seed1"
 
 
@@ -71,8 +73,16 @@ def test_a_replicate_serves_the_claims_only(replicated):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        (SWEEP, [POINT, POINT | {"seed": 0}], ["scales.smoke.tokenizer", "f8-d16-S8-K64-seed0", "another seed than 0"]),
-        (SWEEP, [POINT, {**POINT, "d": 32, "seed": 1}], ["f8-d32-S8-K64-seed1 repeats f8-d32-S8-K64", "not planned"]),
+        (
+            SWEEP,
+            [COARSE, POINT, POINT | {"seed": 0}],
+            ["scales.smoke.tokenizer", "f8-d16-S8-K64-seed0", "another seed than 0"],
+        ),
+        (
+            SWEEP,
+            [COARSE, POINT, {**POINT, "d": 32, "seed": 1}],
+            ["f8-d32-S8-K64-seed1 repeats f8-d32-S8-K64", "not planned"],
+        ),
         (SWEEP, [POINT | {"seed": -1}], ["tokenizer.sweep.0.seed", "-1", "greater than or equal to 0"]),
         (SWEEP, [POINT | {"seed": "two"}], ["tokenizer.sweep.0.seed", "'two'", "integer"]),
         (BASELINES, [{"kind": "kl", "F": 8, "d": 4}, {"kind": "kl", "F": 8, "d": 8, "seed": 1}], ["kl-f8-d8-seed1"]),
@@ -90,9 +100,10 @@ def test_a_seed_that_makes_no_replicate_is_refused_in_one_line(changed_params, k
 
 def test_a_replicate_is_not_the_named_best(changed_params, smoke):
     sweep = [config.model_dump() for config in smoke.scale.tokenizer.sweep] + [POINT | {"seed": 1}]
-    settings = load(changed_params(SWEEP, sweep), "smoke")
-    selection = settings.scale.selection.model_copy(update={"mode": "named", "factors": (8,)})
-    reading = settings.reading.model_copy(update={"best": {8: AGAIN}})
-    scale = settings.scale.model_copy(update={"selection": selection})
-    with pytest.raises(SettingsError, match=rf"reading\.best\.8: got {AGAIN}, a replicate; allowed"):
-        Plan(settings.model_copy(update={"scale": scale, "reading": reading}))
+    path = changed_params(SWEEP, sweep)
+    raw = yaml.safe_load(path.read_text())
+    raw["scales"]["smoke"]["selection"]["mode"] = "named"
+    raw["scales"]["smoke"]["overrides"]["best"] = {8: AGAIN, 16: "f16-d32-S16-K64"}
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(SettingsError, match=rf"reading\.best\.8 is '{AGAIN}'; allowed: .* and no seed"):
+        load(path, "smoke")

@@ -41,7 +41,7 @@ def test_a_folder_takes_its_name_only_when_its_block_ends_well(tmp_path):
         fail()
     assert os.listdir(tmp_path) == []
     for content in ("first", "second"):
-        with new_folder(tmp_path / "result") as folder:
+        with new_folder(tmp_path / "result", lambda there: None) as folder:
             (folder / content).write_text("x")
     assert os.listdir(tmp_path) == ["result"]
     assert os.listdir(tmp_path / "result") == ["second"]
@@ -117,3 +117,16 @@ def test_an_interruption_leaves_nothing_either(tmp_path, error):
     with pytest.raises(error):
         interrupted()
     assert os.listdir(tmp_path) == []
+
+
+def test_what_was_put_aside_for_a_folder_that_did_not_come_gets_its_name_back(tmp_path, monkeypatch):
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result/old").touch()
+
+    def fails(*_):
+        raise ResourceError("no")
+
+    monkeypatch.setattr("pqgan.storage.atomic._take_name", fails)
+    with pytest.raises(ResourceError), new_folder(tmp_path / "result", lambda _: None) as folder:
+        (folder / "new").touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["result", "result/old"]

@@ -12,9 +12,12 @@ from safetensors import SafetensorError
 
 from pqgan.errors import DataError, ResourceError
 from pqgan.storage import checkpoint
+from pqgan.storage.process import Mark
 
 IDENTITY = {"settings": "a" * 64, "data": "b" * 64}
 LOG = b'{"step": 1}\n'
+DEAD = Mark.own()._replace(pid=2**22 + 1)
+"""A process of this machine beyond the largest number that Linux gives."""
 
 
 def tensors(step: int) -> dict[str, torch.Tensor]:
@@ -108,8 +111,8 @@ def test_tensors_of_another_program_are_refused(tmp_path):
     (folder,) = write(tmp_path, 5)
     save_file({"weight": torch.zeros(2)}, folder / checkpoint.STATE)
     digest = checkpoint.sha256(folder / checkpoint.STATE)
-    lines = (folder / checkpoint.SUMS).read_text().splitlines()
-    (folder / checkpoint.SUMS).write_text(f"{digest}  {checkpoint.STATE}\n{lines[1]}\n")
+    log = checkpoint.read_sums(folder).files[checkpoint.LOG]
+    (folder / checkpoint.SUMS).write_text(f"{digest}  {checkpoint.STATE}\n{log}  {checkpoint.LOG}\n")
     with pytest.raises(DataError, match=r"step-00000005: state\.safetensors is no checkpoint"):
         checkpoint.verify(folder)
 
@@ -133,10 +136,10 @@ def test_bad_ones_newer_than_the_good_one_are_set_aside_and_said(tmp_path):
     # the first is older than the good one: not looked at, and in nobody's way
     assert names(tmp_path) == ["bad-step-00000003", "bad-step-00000004", "step-00000001", "step-00000002"]
     assert checkpoint.newest(tmp_path) == (found, [])
-    # the same again, over what was set aside before
+    # the same again, beside what was set aside before
     flip(write(tmp_path, 3)[0] / checkpoint.LOG)
     assert checkpoint.newest(tmp_path)[0].step == 2
-    assert names(tmp_path)[:2] == ["bad-step-00000003", "bad-step-00000004"]
+    assert names(tmp_path)[:3] == ["bad-step-00000003", "bad-step-00000003-2", "bad-step-00000004"]
 
 
 def test_where_all_are_bad_each_is_listed_and_none_is_touched(tmp_path):
@@ -156,8 +159,9 @@ def test_where_all_are_bad_each_is_listed_and_none_is_touched(tmp_path):
 
 def test_prune_keeps_the_newest_and_clears_what_a_kill_left(tmp_path):
     write(tmp_path, 1, 2, 3, 10)
-    (tmp_path / ".step-00000011.abc").mkdir()
-    (tmp_path / ".step-00000011.abc/state.safetensors").write_bytes(b"half")
+    for left in (".step-00000011", f".step-00000012.pqgan-{DEAD}-abc"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "state.safetensors").write_bytes(b"half")
     checkpoint.prune(tmp_path, 2)
     assert names(tmp_path) == ["step-00000003", "step-00000010"]
     checkpoint.prune(tmp_path, 2)
@@ -209,3 +213,30 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ResourceError, match="step-00000001: cannot be written"):
         write(tmp_path / "file", 1)
+
+
+def test_what_a_person_put_beside_checkpoints_outlives_their_end(tmp_path):
+    root = tmp_path / "checkpoints"
+    (mine,) = write(root, 1)
+    shutil.copytree(mine, root / "step-00000001.best")
+    (root / "bad-step-00000002").mkdir()
+    checkpoint.clear(root)
+    assert names(root) == ["step-00000001.best"]
+    shutil.rmtree(root / "step-00000001.best")
+    checkpoint.clear(root)
+    assert not root.exists()
+
+
+def test_what_a_person_put_into_checkpoints_is_never_deleted(tmp_path):
+    root = tmp_path / "checkpoints"
+    folders = write(root, 1, 2, 3)
+    (folders[0] / "notes.txt").write_text("mine")
+    flip(folders[2] / checkpoint.STATE)
+    (folders[2] / "notes.txt").write_text("mine")
+    assert checkpoint.newest(root)[0].step == 2
+    write(root, 3, 4)
+    checkpoint.prune(root, 2)
+    checkpoint.clear(root)
+    kept = {path.relative_to(root).as_posix() for path in root.rglob("notes.txt")}
+    assert kept == {"step-00000001/notes.txt", "bad-step-00000003/notes.txt"}
+    assert names(root) == ["bad-step-00000003", "step-00000001"]

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from pqgan.errors import DataError
+from pqgan.errors import DataError, SettingsError
 from pqgan.storage import shared
-from pqgan.storage.manifest import damages, new_result
+from pqgan.storage.manifest import damages
+from pqgan.storage.outputs import new_result
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def made(tmp_path):
-    with new_result(tmp_path / "one/result") as folder:
+    with new_result(tmp_path / "one/result", "data") as folder:
         (folder / "deep").mkdir()
         (folder / "deep/file").write_text("content")
     (tmp_path / "one/result/.snakemake_timestamp").touch()
@@ -31,14 +32,23 @@ def test_nothing_is_shared_without_the_variable(monkeypatch):
 
 
 def test_what_one_checkout_made_another_takes(tmp_path, place, made):
-    assert not shared.take(place, tmp_path / "two/result")
+    assert not shared.take(place, tmp_path / "two/result", "data")
     shared.give(made, place)
-    assert shared.take(place, tmp_path / "two/result")
+    assert shared.take(place, tmp_path / "two/result", "data")
     other = tmp_path / "two/result"
     assert (other / "deep/file").read_text() == "content"
     assert (other / "deep/file").samefile(made / "deep/file"), "a terabyte must not lie on the disk twice"
     assert not (other / ".snakemake_timestamp").exists()
     assert damages(other) == []
+
+
+def test_what_is_taken_can_be_taken_again_and_nothing_else_is_replaced(tmp_path, place, made):
+    shared.give(made, place)
+    assert shared.take(place, tmp_path / "two/result", "data")
+    assert shared.take(place, tmp_path / "two/result", "data")
+    (tmp_path / "two/result/mine").touch()
+    with pytest.raises(SettingsError, match="holds mine, which is not of the result"):
+        shared.take(place, tmp_path / "two/result", "data")
 
 
 def test_a_file_system_without_links_gets_copies(tmp_path, place, made, monkeypatch):
@@ -47,7 +57,7 @@ def test_a_file_system_without_links_gets_copies(tmp_path, place, made, monkeypa
 
     monkeypatch.setattr(os, "link", refused)
     shared.give(made, place)
-    assert shared.take(place, tmp_path / "two/result")
+    assert shared.take(place, tmp_path / "two/result", "data")
     assert not (tmp_path / "two/result/deep/file").samefile(made / "deep/file")
     assert damages(tmp_path / "two/result") == []
 
@@ -57,7 +67,7 @@ def test_a_damaged_one_is_refused_and_named(tmp_path, place, made):
     (place / "deep/file").write_text("Content")
     expected = rf"{re.escape(str(place))}/deep/file: sha256 is .*; delete {re.escape(str(place))}"
     with pytest.raises(DataError, match=expected):
-        shared.take(place, tmp_path / "two/result")
+        shared.take(place, tmp_path / "two/result", "data")
     assert not (tmp_path / "two").exists()
 
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import random
 import re
 import sys
 import types
@@ -152,7 +153,7 @@ def test_stand_ins_are_gone_after_reading(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".zip"])
-@pytest.mark.parametrize("kind", ["empty", "page", "noise", "truncated", "folder"])
+@pytest.mark.parametrize("kind", ["empty", "page", "noise", "noise_like_a_page", "truncated", "folder"])
 def test_damaged_files_are_one_line(tmp_path, suffix, kind):
     path = tmp_path / f"net{suffix}"
     member = "model.ckpt" if suffix == ".zip" else None
@@ -160,11 +161,12 @@ def test_damaged_files_are_one_line(tmp_path, suffix, kind):
         save_file({"a": torch.zeros(1000)}, path)
     else:
         torch.save({"a": torch.zeros(1000)}, path)
-    whole = path.read_bytes()
+    whole, noise = path.read_bytes(), random.Random(0).randbytes(3000)
     content = {
         "empty": b"",
-        "page": b"\n<!DOCTYPE html><html>Not found</html>",
-        "noise": os.urandom(3000),
+        "page": "\n<!DOCTYPE html><html><title>Página não encontrada</title></html>".encode(),
+        "noise": noise,
+        "noise_like_a_page": b"<" + noise,
         "truncated": whole[: len(whole) // 2],
     }
     path.unlink()

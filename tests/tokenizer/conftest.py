@@ -1,17 +1,42 @@
-"""Shared fixtures: a tokenizer's step at the smoke size, and images for it."""
+"""Shared fixtures: a tokenizer's step at the smoke size, images for it, and trainings that are started only."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from pqgan.data.prepare import run as prepare
 from pqgan.engine.launch import make_fabric
+from pqgan.plan import Plan
+from pqgan.settings import Settings
+from pqgan.tokenizer import train
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.networks import assemble, new_discriminator
 
+NAME = "f8-d16-S8-K64"
+SWEEP = {
+    "steps": 6,
+    "resolution": 32,
+    "learning_rate": 3e-3,
+    "betas": (0.4, 0.8),
+    "perceptual_weight": 0.7,
+    "scaling_images": 5,
+    "log_every": 3,
+}
+FINETUNE = {
+    "steps": 4,
+    "resolution": 64,
+    "learning_rate": 2e-3,
+    "betas": (0.3, 0.7),
+    "perceptual_weight": 0.6,
+    "scaling_images": 3,
+    "log_every": 2,
+}
+UPKEEP = {"checkpoint_every": 7, "checkpoints_kept": 3, "pictures_every": 8, "pictures": 2}
+
 
 @pytest.fixture
-def make_step(smoke):
+def make_step(plain):
     """Assemble the step of a configuration as training does; its networks start from the same weights every time."""
 
     def make(
@@ -23,14 +48,14 @@ def make_step(smoke):
         revive_after: int | None = None,
         **hardware,
     ):
-        codebook = smoke.scale.tokenizer.codebook.model_copy(update={"revive_after": revive_after})
-        section = smoke.scale.tokenizer.model_copy(update={"codebook": codebook})
+        codebook = plain.scale.tokenizer.codebook.model_copy(update={"revive_after": revive_after})
+        section = plain.scale.tokenizer.model_copy(update={"codebook": codebook})
         config = section.configs[name]
-        data = smoke.reading.data.model_copy(update={"normalisation": normalisation})
-        reading = smoke.reading.model_copy(update={"data": data})
-        hardware = smoke.scale.hardware.model_copy(update=hardware)
-        scale = smoke.scale.model_copy(update={"hardware": hardware, "tokenizer": section})
-        settings = smoke.model_copy(update={"reading": reading, "scale": scale})
+        data = plain.reading.data.model_copy(update={"normalisation": normalisation})
+        reading = plain.reading.model_copy(update={"data": data})
+        hardware = plain.scale.hardware.model_copy(update=hardware)
+        scale = plain.scale.model_copy(update={"hardware": hardware, "tokenizer": section})
+        settings = plain.model_copy(update={"reading": reading, "scale": scale})
         fabric = make_fabric(scale.hardware, precision)
         step, state = assemble(
             fabric,
@@ -39,7 +64,7 @@ def make_step(smoke):
             config,
             new_discriminator(settings),
             scale.evaluation.features,
-            training=section.training.model_copy(update={"learning_rate": 1e-3}),
+            training=section.training.model_copy(update={"learning_rate": 1e-3, "perceptual_weight": 1.0}),
             batch=4,
             discriminator_start=start,
         )
@@ -64,3 +89,63 @@ def make_step(smoke):
 def batch():
     coarse = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return SimpleNamespace(images=torch.nn.functional.interpolate(coarse, size=64, mode="bilinear"))
+
+
+@pytest.fixture(scope="module")
+def uneven(plain) -> Settings:
+    """The smoke scale with the paper's trunks and no two settings alike."""
+    raw = plain.model_dump()
+    scale, reading = raw["scale"], raw["reading"]
+    scale["seed"] = 11
+    scale["upkeep"] = UPKEEP
+    scale["data"]["sets"]["train"] |= {"crops": 8, "size": 40}
+    scale["data"]["sets"]["train_large"] |= {"crops": 7, "size": 72}
+    scale["tokenizer"]["training"] = SWEEP
+    scale["finetune"] |= {"batch": 2, "training": FINETUNE}
+    scale["evaluation"]["batch"] = 2
+    scale["evaluation"]["features"] |= {"perceptual": "squeeze", "lpips": ["alex"]}
+    reading["training"] |= {"discriminator_start": 5, "discriminator_weight": 0.35, "total_batch": 4}
+    reading["finetune"]["discriminator_start"] = 3
+    return Settings.model_validate(raw)
+
+
+@pytest.fixture(scope="module")
+def training_sets(uneven, tmp_path_factory):
+    """Folders of both training sets, by name."""
+    work, plan = tmp_path_factory.mktemp("sets"), Plan(uneven)
+    for name in ("train", "train_large"):
+        prepare(uneven, plan.job("data", name), out=work / name)
+    return {name: work / name for name in ("train", "train_large")}
+
+
+@pytest.fixture
+def start(uneven, training_sets, tmp_path, monkeypatch):
+    """Start a training and come back with what reached the loader and the loop, which is not run."""
+
+    def start(chapter: str, changed: Settings = uneven, **given) -> SimpleNamespace:
+        seen = SimpleNamespace(loads=[])
+        load = train.training_batches
+
+        def training_batches(*arguments, **named):
+            seen.loads.append((arguments, named))
+            return load(*arguments, **named)
+
+        def fit(fabric, step, state, batches, **named):
+            seen.step, seen.state, seen.batches, seen.fit = step, state, batches, named
+
+        def publish(fabric, folder, state, job, out, write):
+            seen.write, seen.out = write, out
+
+        for name, double in {"training_batches": training_batches, "fit": fit, "publish": publish}.items():
+            monkeypatch.setattr(train, name, double)
+        places = {"run": tmp_path / "run", "out": tmp_path / "out", **given}
+        if chapter == "tokenizer":
+            job = Plan(changed).job("tokenizer", NAME)
+            train.train(changed, job, data=training_sets["train"], **places)
+        else:
+            job = Plan(changed).job("finetune", "f8")
+            train.finetune(changed, job, data=training_sets["train_large"], **places)
+        seen.job = job
+        return seen
+
+    return start

@@ -99,11 +99,11 @@ def test_where_it_is_off_there_is_nothing_of_it(make_step, batch, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def tiny(smoke):
+def tiny(plain):
     """(settings of the codebooks) -> settings of a training of a few updates."""
 
     def make(**codebook) -> Settings:
-        raw = smoke.model_dump()
+        raw = plain.model_dump()
         scale = raw["scale"]
         scale["data"]["sets"]["train"] |= {"crops": 12, "size": 32}
         scale["tokenizer"] |= {"sweep": [{"F": 8, "d": 16, "S": 8, "K": 64}], "codebook": codebook}

@@ -1,5 +1,9 @@
 """`pqgan export`: half the bytes or fewer, the same model, and one line where there is none."""
 
+import resource
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -54,7 +58,7 @@ def test_refusals_are_one_line_and_leave_nothing(tiny_pq, tmp_path, capsys):
     (tmp_path / "full" / "file").touch()
     (tmp_path / "empty").mkdir()
     cases = [
-        (2, tiny_pq, tmp_path / "full", "is there and no empty folder"),
+        (2, tiny_pq, tmp_path / "full", "is there and has no SHA256SUMS"),
         (3, tmp_path / "empty", tmp_path / "out", "config.json: no such file"),
         (3, tmp_path / "nowhere", tmp_path / "out", "no such folder"),
     ]
@@ -64,3 +68,15 @@ def test_refusals_are_one_line_and_leave_nothing(tiny_pq, tmp_path, capsys):
         assert message in said
         assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tiny_pq, tmp_path):
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    command = [sys.executable, "-m", "pqgan.cli", "export", "--model", str(tiny_pq), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=little_room)
+    assert done.returncode == 5
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "cannot be written" in done.stderr
+    assert not any(tmp_path.iterdir())

@@ -53,9 +53,9 @@ def images():
 
 
 @pytest.fixture(params=["f8-d16-S8-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
-def tokenizer(request, smoke, tmp_path):
-    config = smoke.scale.tokenizer.configs[request.param]
-    build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, 0).save_pretrained(tmp_path)
+def tokenizer(request, plain, tmp_path):
+    config = plain.scale.tokenizer.configs[request.param]
+    build(config, plain.scale.tokenizer.trunks[config.F], plain.reading, 0).save_pretrained(tmp_path)
     return load_tokenizer(tmp_path)
 
 
@@ -78,6 +78,19 @@ def test_a_round_trip_is_encoding_then_decoding_with_the_codes_in_between(tokeni
 
 
 @torch.inference_mode()
+def test_a_tiny_autoencoder_stores_a_byte_a_channel():
+    tokenizer = wrap(varied(*FOREIGN["tiny"]))
+    images = torch.rand(2, 3, 32, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    reconstruction, stored = tokenizer.round_trip(images)
+    assert (stored.shape, stored.dtype) == ((2, 4, 8, 16), torch.int64)
+    assert 0 <= stored.min() < stored.max() <= 255
+    z_e = tokenizer.encode(images, "z_e")
+    assert torch.equal(stored, tokenizer.model.scale_latents(z_e).mul(255).round().long())
+    assert torch.equal(reconstruction, tokenizer.decode(tokenizer.encode(images)).clamp(-1, 1))
+    assert tokenizer.codes(images) is None
+
+
+@torch.inference_mode()
 def test_codes_are_decoded_as_in_a_round_trip(tokenizer):
     images = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     reconstruction, codes = tokenizer.round_trip(images)
@@ -88,6 +101,16 @@ def test_codes_are_decoded_as_in_a_round_trip(tokenizer):
         # VQModel's z_q carries the rounding of z_e + (z_q - z_e)
         exact = {"rtol": 0, "atol": 0} if tokenizer.kind == "pq" else {}
         torch.testing.assert_close(tokenizer.decode_codes(codes).clamp(-1, 1), reconstruction, **exact)
+        torch.testing.assert_close(tokenizer.decode_codes(codes.int()).clamp(-1, 1), reconstruction, **exact)
+        K = tokenizer.subject()["K"]
+        for code in (-1, K):
+            codes[1, -1, 2, 0] = code
+            expected = rf"got code {code} in subspace {codes.shape[1] - 1} at .* \(1, 2, 0\); allowed: 0 to {K - 1}"
+            with pytest.raises(ValueError, match=expected):
+                tokenizer.decode_codes(codes)
+        for wrong in (codes[0], codes.repeat(1, 3, 1, 1), codes.float()):
+            with pytest.raises(ValueError, match="got codes"):
+                tokenizer.decode_codes(wrong)
 
 
 def _without(name):
@@ -103,8 +126,8 @@ def _without(name):
     ("spoil", "message"),
     [
         (_without("encoder.conv_in.bias"), "not the weights of this [A-Za-z]+: missing keys encoder.conv_in.bias"),
-        (lambda path: path.write_bytes(path.read_bytes()[:500]), "cannot be loaded as"),
-        (lambda path: path.unlink(), "cannot be loaded as"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "safetensors: damaged or cut short"),
+        (lambda path: path.unlink(), "safetensors: no such file; expected weights as safetensors"),
     ],
     ids=["missing", "cut", "gone"],
 )

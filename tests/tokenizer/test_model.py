@@ -10,9 +10,9 @@ from pqgan.tokenizer.model import PQModel
 
 
 @pytest.fixture(scope="module", params=[8, 16])
-def model(request, smoke) -> PQModel:
-    config = smoke.scale.tokenizer.configs[f"f{request.param}-d32-S16-K64"]
-    return build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, seed=0).eval()
+def model(request, plain) -> PQModel:
+    config = plain.scale.tokenizer.configs[f"f{request.param}-d32-S16-K64"]
+    return build(config, plain.scale.tokenizer.trunks[config.F], plain.reading, seed=0).eval()
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +80,19 @@ def test_saved_and_loaded_model_is_the_same(model, images, tmp_path):
 
 
 @torch.inference_mode()
-def test_imagenet_normalisation_is_undone_on_the_way_out(smoke, images):
+def test_imagenet_normalisation_is_undone_on_the_way_out(plain, images):
     """With the networks replaced by the identity, what goes in comes out; in between it is normalised."""
-    config = smoke.scale.tokenizer.configs["f8-d32-S16-K64"]
-    data = smoke.reading.data.model_copy(update={"normalisation": "imagenet"})
-    reading = smoke.reading.model_copy(update={"data": data})
-    model = build(config, smoke.scale.tokenizer.trunks[8], reading, seed=0)
+    config = plain.scale.tokenizer.configs["f8-d32-S16-K64"]
+    data = plain.reading.data.model_copy(update={"normalisation": "imagenet"})
+    reading = plain.reading.model_copy(update={"data": data})
+    model = build(config, plain.scale.tokenizer.trunks[8], reading, seed=0)
     model.encoder, model.quant_conv = torch.nn.Identity(), torch.nn.Identity()
     model.decoder, model.post_quant_conv = torch.nn.Identity(), torch.nn.Identity()
     inside = model.encode_continuous(images)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = ((images + 1) / 2 - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
     torch.testing.assert_close(inside, expected)
-    torch.testing.assert_close(model.decode(inside, force_not_quantize=True).sample, images)
+    torch.testing.assert_close(model._decode_continuous(inside), images)
 
 
 def test_stable_diffusion_pipeline_takes_it_as_vae(model, smoke, tmp_path):
@@ -124,3 +124,61 @@ def test_a_compiler_takes_the_autoencoder_whole(model, images):
         found.append((*output.values(), *torch.autograd.grad(loss, list(model.parameters()))))
     for eager, graph in zip(*found, strict=True):
         torch.testing.assert_close(graph, eager)
+
+
+WAYS = ("encode", "encode_to_codes", "forward")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+@torch.inference_mode()
+def test_images_in_integers_are_refused(model, way, dtype):
+    images = torch.zeros(1, 3, 64, 32, dtype=dtype)
+    with pytest.raises(ValueError, match=rf"got images {dtype}; expected floats in \[-1, 1\]; of levels from 0 to 255"):
+        getattr(model, way)(images)
+
+
+@pytest.mark.parametrize("way", ["encode", "encode_to_codes"])
+@torch.inference_mode()
+def test_images_in_another_range_are_refused(model, images, way):
+    levels = (images + 1) * 127.5
+    with pytest.raises(ValueError, match=r"got torch.float32 images from .* to 25\d.*; expected floats in \[-1, 1\]"):
+        getattr(model, way)(levels)
+    images = images.clone()
+    images[0, 1, 2, 3] = float("nan")
+    with pytest.raises(ValueError, match="images from nan to nan"):
+        getattr(model, way)(images)
+    getattr(model, way)(images.nan_to_num() * 1.3)  # what resampling leaves
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", [(1, 3, 250, 248), (1, 3, 64, 1), (1, 1, 64, 64), (3, 64, 64), (1, 3, 0, 64)])
+@torch.inference_mode()
+def test_sizes_that_F_does_not_divide_are_refused(model, way, shape):
+    with pytest.raises(ValueError, match=rf"got images .*; expected \(B, 3, H, W\) .* multiples of F={model.factor}"):
+        getattr(model, way)(torch.zeros(shape))
+
+
+def test_the_nearest_sizes_are_told(model):
+    F = model.factor
+    with pytest.raises(ValueError, match=f"for example {250 // F * F} x 64 or {-(-250 // F) * F} x 64"):
+        model(torch.zeros(1, 3, 250, 64))
+
+
+@torch.inference_mode()
+def test_latents_and_codes_of_another_form_are_refused(model):
+    for latents in (torch.zeros(1, 16, 4, 4), torch.zeros(32, 4, 4), torch.zeros(1, 32, 4, 4).int()):
+        for way in (False, True):
+            with pytest.raises(ValueError, match=r"got latents .*; expected floats \(B, 32, h, w\)"):
+                model.decode(latents, force_not_quantize=way)
+    for codes in (torch.zeros(1, 8, 4, 4).int(), torch.zeros(16, 4, 4).int(), torch.zeros(1, 16, 4, 4)):
+        with pytest.raises(ValueError, match="got codes"):
+            model.decode_from_codes(codes)
+    with pytest.raises(ValueError, match="got code 64 in subspace 0"):
+        model.decode_from_codes(torch.full((1, 16, 4, 4), 64))
+
+
+def test_encoding_has_gradients_to_the_image(model, images):
+    image = images.clone().requires_grad_()
+    model.encode_continuous(image).square().sum().backward()
+    assert image.grad.any()

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from pqgan import weights
 from pqgan.errors import DataError
 from pqgan.records import FeatureNetwork
-from pqgan.tokenizer.perceptual import Perceptual, _unit
+from pqgan.tokenizer.perceptual import LEAST_SIDE, Perceptual, _unit
 
 
 @pytest.fixture
@@ -178,3 +178,11 @@ def test_file_with_the_right_hash_of_another_network_is_refused(random_features,
     monkeypatch.setitem(weights.CATALOGUE, "alex", entry)
     with pytest.raises(DataError, match=r"lpips_alexnet\.safetensors: is not alexnet-owt-7be5be79\.pth"):
         Perceptual(random_features.model_copy(update={"weights": "pretrained"}), "alex")
+
+
+@pytest.mark.parametrize("net", LEAST_SIDE)
+def test_the_least_side_is_the_least_that_a_backbone_takes(random_features, net):
+    perceptual, least = Perceptual(random_features, net), LEAST_SIDE[net]
+    assert perceptual(torch.zeros(1, 3, least, least), torch.ones(1, 3, least, 64)[..., :least]).isfinite()
+    with pytest.raises(RuntimeError, match="too small"):
+        perceptual(torch.zeros(1, 3, least - 1, 64), torch.ones(1, 3, least - 1, 64))

@@ -13,6 +13,13 @@ def test_a_batch_is_a_megapixel_or_what_is_asked_for():
     assert list(batches([(8, 8), (8, 16), (8, 8)], None)) == [[0, 2], [1]]
 
 
+def test_no_batch_holds_more_pixels_than_an_image_may_have():
+    assert list(batches([(2**13, 2**14)] * 5, 10**9)) == [[0, 1], [2, 3], [4]]
+    assert list(batches([(2**15, 2**14)] * 2, 10**9)) == [[0], [1]]
+    many = [Picture(str(i), np.broadcast_to(np.uint8(0), (2**13, 2**13, 3))) for i in range(9)]
+    assert [len(window) for window in windows(many, 10**9)] == [4, 4, 1]
+
+
 def test_a_window_ends_at_16_megapixels_or_a_batch():
     many = [Picture(str(i), np.broadcast_to(np.uint8(0), (2048, 4096, 3))) for i in range(5)]
     for batch, sizes in ((None, [2, 2, 1]), (4, [4, 1])):

@@ -1,7 +1,10 @@
 """What a training is started with."""
 
+import pytest
 import torch
+from safetensors.torch import save_file
 
+from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.tokenizer import train
@@ -11,7 +14,7 @@ from pqgan.tokenizer.networks import new_discriminator
 
 def test_a_replicate_is_trained_with_its_own_seed(changed_params, smoke, monkeypatch):
     point = {"F": 8, "d": 16, "S": 8, "K": 64}
-    path = changed_params("scales.smoke.tokenizer.sweep", [point, point | {"seed": 1}])
+    path = changed_params("scales.smoke.tokenizer.sweep", [point, point | {"seed": 1}, point | {"F": 16}])
     settings = load(path, "smoke")
     plan, started = Plan(settings), {}
 
@@ -32,3 +35,27 @@ def test_a_replicate_is_trained_with_its_own_seed(changed_params, smoke, monkeyp
         assert not all(torch.equal(networks[0][key], networks[1][key]) for key in networks[0])
     same = new_discriminator(settings).state_dict()
     assert all(torch.equal(once[2][key], same[key]) for key in same)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "no such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "damaged or cut short"),
+        (lambda path: save_file({"another": torch.zeros(3)}, path), "not the weights of this discriminator"),
+    ],
+    ids=["gone", "cut", "another"],
+)
+def test_a_discriminator_that_cannot_go_on_is_one_line(smoke, tmp_path, spoil, message):
+    path, discriminator = tmp_path / train.DISCRIMINATOR, new_discriminator(smoke)
+    with torch.no_grad():
+        next(discriminator.parameters()).fill_(3)
+    save_file(discriminator.state_dict(), path)
+    fresh = new_discriminator(smoke)
+    train._resume(fresh, path)
+    assert all(torch.equal(tensor, fresh.state_dict()[name]) for name, tensor in discriminator.state_dict().items())
+    spoil(path)
+    with pytest.raises(DataError, match=message) as caught:
+        train._resume(fresh, path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).isprintable()

@@ -20,7 +20,7 @@ from pqgan.settings import load
 ROOT = Path(__file__).parents[2]
 STAGES = ("data", "references", "tokenizers")
 """That are run for real."""
-SETS = ("train", "val", "train_large", "val_large")
+SETS = ("train", "val", "train_large", "val_large", "val_double")
 FILES = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
 
 
@@ -139,12 +139,14 @@ def tiny(raw: dict) -> dict:
     for source in scale["data"]["sets"].values():
         source |= {"crops": 8, "size": 32}
     scale["data"]["sets"] = {name: scale["data"]["sets"][name] for name in SETS}
+    scale["data"]["sets"]["val_double"]["size"] = 64
     scale["tokenizer"] |= {"sweep": [{"F": 8, "d": 16, "S": 4, "K": 64}, {"F": 16, "d": 16, "S": 8, "K": 64}]}
     scale["tokenizer"]["baselines"] = []
     scale["tokenizer"]["training"] |= {"steps": 4, "resolution": 32, "log_every": 2, "scaling_images": 4}
     scale["ldm"]["resolution"] = 32
     scale["ldm"]["latents"] = {"pqgan": {"method": "PQGAN", "tokenizer": "f8-d16-S4-K64"}}
-    scale["evaluation"] |= {"transfer": {}, "batch": 4, "showcase": 2}
+    scale["evaluation"] |= {"transfer": {}, "continuous": ["backbone-vae"], "batch": 4, "showcase": 2}
+    scale["evaluation"]["codecs"] = ["jpeg@4"]  # of 32 px, where headers alone take two bits
     return {**raw, "scale": "smoke", "scales": {"smoke": scale}}
 
 
@@ -170,6 +172,12 @@ def new_checkout(folder: Path, params: Callable[[dict], dict] = tiny) -> Checkou
 @pytest.fixture
 def checkout(tmp_path) -> Checkout:
     return new_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture
+def named_checkout(tmp_path) -> Callable[..., Checkout]:
+    """Makes one in a folder of a name, where settings may be changed once they are tiny."""
+    return lambda name, change=lambda raw: raw: new_checkout(tmp_path / name, lambda raw: change(tiny(raw)))
 
 
 @pytest.fixture

@@ -71,19 +71,33 @@ def change(checkout: Path, key: str, value) -> None:
 
 def test_the_slurm_command_plans_every_job_of_the_sweep(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm", "reports/table1.tex")
-    published = 3
-    assert jobs["train_tokenizer"] == 2 * 160 + 1 + 3
-    assert jobs["evaluate_tokenizer"] == jobs["train_tokenizer"] + published
-    assert jobs["fetch_baseline"] == published
+    published, codecs, backbone, continuous, linear = 2, 10, 1, 2, 4
+    assert jobs["train_tokenizer"] == 2 * 160 + 1 + continuous + linear
+    assert jobs["evaluate_tokenizer"] == jobs["train_tokenizer"] + published + codecs + backbone
+    assert jobs["fetch_baseline"] == published + codecs
     assert jobs["reference"] == 3
     assert jobs["select_tokenizer"] == 2
     assert jobs["render_table"] == 1
     assert "adapt" not in jobs
 
 
+@pytest.mark.thorough
 def test_the_whole_paper_scale_plans(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm")
-    assert {"finetune_tokenizer": 2, "adapt": 6, "train_ldm": 3, "render_figure": 11}.items() <= jobs.items()
+    assert {"finetune_tokenizer": 2, "adapt": 6, "train_ldm": 3, "render_figure": 15}.items() <= jobs.items()
+
+
+def test_a_training_asks_for_the_gpus_of_its_chapter(checkout):
+    """Section A.1: the sweep has four, fine-tuning three; each GPU has a task, and all of them the job's cores."""
+    plan = Plan(load(ROOT / "params.yaml", "paper"))
+    target = plan.job("finetune", "f8").path
+    run = snakemake(checkout, "--cores", "all", "-n", "-p", "--config", "scale=paper", "--", target)
+    assert run.returncode == 0, run.stderr
+    for rule, gpus, cpus in (("train_tokenizer", 4, 8), ("finetune_tokenizer", 3, 11)):
+        said = re.search(rf"rule {rule}:.*?\n\n", run.stdout, re.DOTALL)[0]
+        resources = set(re.search(r"resources: (.*)", said)[1].split(", "))
+        assert {f"gpu={gpus}", f"tasks_per_node={gpus}", f"cpus_per_task={cpus}", "nodes=1"} <= resources, rule
+        assert f"--ntasks-per-node={gpus} --cpus-per-task={cpus} " in said
 
 
 def test_without_flags_the_smoke_scale_is_planned_and_every_rule_is_one_pqgan_command(checkout):
@@ -95,13 +109,13 @@ def test_without_flags_the_smoke_scale_is_planned_and_every_rule_is_one_pqgan_co
     verbs = collections.Counter(command.split()[1] for command in commands)
     plan = Plan(load(ROOT / "params.yaml", "smoke"))
     assert sum(verbs.values()) == len(plan.all()) + len(contents.ITEMS) + 2
-    assert verbs["train-tokenizer"] == 12
+    assert verbs["train-tokenizer"] == 14
     assert "scale smoke" in commands[0]
 
 
 def test_config_on_the_command_line_wins_over_the_profile(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm", "--config", "scale=smoke", "--", "reports/table1.tex")
-    assert jobs["train_tokenizer"] == 12
+    assert jobs["train_tokenizer"] == 14
 
 
 def test_a_finished_run_leaves_nothing_to_do_whatever_the_time_stamps_say(checkout):
@@ -172,15 +186,24 @@ def test_a_job_for_each_address_that_moves_and_no_other(checkout, key, value):
 def test_a_bad_value_stops_before_any_job_in_one_line(checkout):
     change(checkout, "scales.smoke.tokenizer.training.steps", -5)
     run = snakemake(checkout, "--cores", "all", "-n")
-    assert run.returncode != 0
+    assert run.returncode == 2
     lines = [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Using workflow specific profile")]
     assert any("tokenizer.training.steps" in line and "-5" in line and "greater than 0" in line for line in lines)
     assert len(lines) == 1, lines
 
 
-def test_config_that_is_not_a_scale_is_refused(checkout):
-    run = snakemake(checkout, "--cores", "all", "-n", "--config", "seed=3")
-    assert run.returncode != 0
-    assert "seed" in run.stderr
-    assert "allowed: scale" in run.stderr
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("seed=3", "--config: got seed; allowed: scale"),
+        ("scale=", "scale: got None; allowed"),
+        ("scale=[smoke,paper]", "scale: got ['smoke', 'paper']; allowed: the name of one scale"),
+        ("scale=smoke,paper", "scale: got 'smoke,paper'; allowed: smoke, mini"),
+    ],
+)
+def test_config_that_is_not_a_scale_is_refused_in_one_line(checkout, config, expected):
+    run = snakemake(checkout, "--cores", "all", "-n", "--config", config)
+    assert run.returncode == 2
+    (line,) = (line for line in run.stderr.splitlines() if not line.startswith("Using workflow specific profile"))
+    assert expected in line

@@ -16,7 +16,7 @@ rule make_backbone:
     params:
         job=which,
     shell:
-        "pqgan make-backbone {params.job} --out {output} &> {log}"
+        "pqgan make-backbone {params.job:q} --out {output:q} &> {log:q}"
 
 
 rule adapt:
@@ -39,8 +39,8 @@ rule adapt:
     params:
         job=which,
     shell:
-        "{resources.launcher}pqgan adapt {params.job} --unet {input.unet} --backbone {input.backbone}"
-        " --tokenizer {input.tokenizer} --data {input.data} --out {output} &> {log}"
+        "{resources.launcher}pqgan adapt {params.job:q} --unet {input.unet:q} --backbone {input.backbone:q}"
+        " --tokenizer {input.tokenizer:q} --data {input.data:q} --out {output:q} &> {log:q}"
 
 
 rule sample:
@@ -62,8 +62,8 @@ rule sample:
     params:
         job=which,
     shell:
-        "pqgan sample {params.job} --unet {input.unet} --backbone {input.backbone}"
-        " --tokenizer {input.tokenizer} --out {output} &> {log}"
+        "pqgan sample {params.job:q} --unet {input.unet:q} --backbone {input.backbone:q}"
+        " --tokenizer {input.tokenizer:q} --out {output:q} &> {log:q}"
 
 
 rule adapted:

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from pqgan.errors import PqganError
+from pqgan.errors import PqganError, SettingsError
 from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.report.disk import training_bytes
@@ -21,6 +21,9 @@ if unknown:
     sys.exit(2)
 
 try:
+    if not isinstance(config.get("scale", ""), str):
+        # `scale=` and `scale=[a,b]` are no text, and are not to mean the file's own scale
+        raise SettingsError(f"--config: scale: got {config['scale']!r}; allowed: the name of one scale")
     PLAN = Plan(load("params.yaml", config.get("scale")))
 except PqganError as error:
     print(error, file=sys.stderr)
@@ -58,8 +61,8 @@ def name_of(wildcards):
 
 
 def which(wildcards):
-    """What every pqgan verb is told: which job of which scale."""
-    return f"{name_of(wildcards)} --scale {SCALE}"
+    """What every pqgan verb is told, word by word as the shell lines quote it: which job of which scale."""
+    return [name_of(wildcards), "--scale", SCALE]
 
 
 def made_from(chapter, role):
@@ -102,7 +105,7 @@ def resources(runtime, devices, processes):
     """
     cpus = -(-HARDWARE.cpus // processes)
     asked = {"mem_mb": HARDWARE.mem_mb, "runtime": runtime, "cpus_per_task": cpus, "launcher": ""}
-    if HARDWARE.gpus:
+    if HARDWARE.gpus.any():
         asked["gpu"] = devices
     if processes > 1:
         srun = f"srun --nodes=1 --ntasks-per-node={processes} --cpus-per-task={cpus} --kill-on-bad-exit=1"
@@ -112,12 +115,11 @@ def resources(runtime, devices, processes):
 
 
 def training_resources(chapter):
-    """What a training job asks for: all GPUs, a process each; on CPUs as many processes as the settings say.
+    """What a training job asks for: the GPUs of its chapter, a process each; on CPUs as many processes as settings say.
 
     `disk_mb` is what it writes, where that is known; Snakemake shows it and does not ask Slurm for it.
     """
-    on_gpus = HARDWARE.gpus and HARDWARE.accelerator != "cpu"
-    asked = resources(HARDWARE.runtime, HARDWARE.gpus, HARDWARE.gpus if on_gpus else HARDWARE.processes)
+    asked = resources(HARDWARE.runtime, HARDWARE.gpus.of(chapter), HARDWARE.scheduled_devices(chapter))
     if all(job.path in WRITTEN for job in PLAN.chapter(chapter).values()):
         asked["disk_mb"] = lambda wildcards: -(-WRITTEN[planned_job(chapter, wildcards).path] // 10**6)
     return asked
@@ -140,14 +142,14 @@ def evaluation_options(chapter):
         inputs = planned_job(chapter, wildcards).inputs
 
         def pairs(prefix):
-            return " ".join(
+            return [
                 f"{role.removeprefix(prefix)}={job.path}"
                 for role, job in inputs.items()
                 if role.startswith(prefix)
-            )
+            ]
 
         model = PLAN.model_path(inputs["model"])
-        return f"--model {model} --sets {pairs('set-')} --references {pairs('reference-')}"
+        return ["--model", model, "--sets", *pairs("set-"), "--references", *pairs("reference-")]
 
     return options
 
@@ -155,7 +157,8 @@ def evaluation_options(chapter):
 def generator_options(wildcards):
     """The options of an adapted generator; none for the backbone as it is."""
     inputs = planned_job("speed", wildcards).inputs
-    return [f"--{role} {inputs[role].path}" for role in ("unet", "tokenizer") if role in inputs]
+    given = [role for role in ("unet", "tokenizer") if role in inputs]
+    return [word for role in given for word in (f"--{role}", inputs[role].path)]
 
 
 def item_results(wildcards):
@@ -207,4 +210,4 @@ def plan_of_item(wildcards):
 
 def item_labels(wildcards):
     """What a line of Snakemake's report says of a table or figure."""
-    return {"Item": contents.label(wildcards.item), "Shows": contents.ITEMS[wildcards.item]}
+    return {"Item": contents.label(wildcards.item), "Shows": contents.title(PLAN.settings, wildcards.item)}

@@ -16,7 +16,7 @@ rule prepare_data:
     params:
         job=which,
     shell:
-        "pqgan prepare-data {params.job} --out {output} &> {log}"
+        "pqgan prepare-data {params.job:q} --out {output:q} &> {log:q}"
 
 
 rule data:

@@ -18,7 +18,7 @@ rule reference:
     params:
         job=which,
     shell:
-        "pqgan reference {params.job} --data {input.data} --out {output} &> {log}"
+        "pqgan reference {params.job:q} --data {input.data:q} --out {output:q} &> {log:q}"
 
 
 rule fetch_baseline:
@@ -36,20 +36,12 @@ rule fetch_baseline:
     params:
         job=which,
     shell:
-        "pqgan fetch-baseline {params.job} --out {output} &> {log}"
+        "pqgan fetch-baseline {params.job:q} --out {output:q} &> {log:q}"
 
 
-# An empty folder says that no published model is measured: DVC asks for one.
 rule references:
     input:
         chapter_paths("reference", "published", "backbone"),
-    log:
-        f"logs/{SCALE}/published/references.log",
-    localrule: True
-    params:
-        published=f"results/{SCALE}/published",
-    shell:
-        "mkdir -p {params.published} &> {log}"
 
 
 rule evaluate_generation:
@@ -72,8 +64,8 @@ rule evaluate_generation:
         job=which,
         tokenizer=latent_tokenizer,
     shell:
-        "{resources.launcher}pqgan evaluate-generation {params.job} --model {input.model} --tokenizer {params.tokenizer}"
-        " --reference {input.reference} --out {output} &> {log}"
+        "{resources.launcher}pqgan evaluate-generation {params.job:q} --model {input.model:q} --tokenizer {params.tokenizer:q}"
+        " --reference {input.reference:q} --out {output:q} &> {log:q}"
 
 
 # A bench takes all cores of a laptop, so that nothing else disturbs its clock.
@@ -96,8 +88,8 @@ rule bench_sampling:
         backbone=PLAN.job("backbone", "backbone").path,
         generator=generator_options,
     shell:
-        "pqgan bench sampling {params.job} --backbone {params.backbone} {params.generator}"
-        " --out {output} &> {log}"
+        "pqgan bench sampling {params.job:q} --backbone {params.backbone:q} {params.generator:q}"
+        " --out {output:q} &> {log:q}"
 
 
 rule bench_matching:
@@ -115,7 +107,7 @@ rule bench_matching:
     params:
         job=which,
     shell:
-        "pqgan bench matching {params.job} --no-figure --out {output} &> {log}"
+        "pqgan bench matching {params.job:q} --no-figure --out {output:q} &> {log:q}"
 
 
 rule evaluated:

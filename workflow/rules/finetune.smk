@@ -19,8 +19,8 @@ rule finetune_tokenizer:
     params:
         job=which,
     shell:
-        "{resources.launcher}pqgan finetune-tokenizer {params.job} --model {input.model} --data {input.data}"
-        " --out {output} &> {log}"
+        "{resources.launcher}pqgan finetune-tokenizer {params.job:q} --model {input.model:q} --data {input.data:q}"
+        " --out {output:q} &> {log:q}"
 
 
 rule evaluate_finetuned:
@@ -43,7 +43,7 @@ rule evaluate_finetuned:
         job=which,
         options=evaluation_options("evaluate_finetuned"),
     shell:
-        "{resources.launcher}pqgan evaluate-finetuned {params.job} {params.options} --out {output} &> {log}"
+        "{resources.launcher}pqgan evaluate-finetuned {params.job:q} {params.options:q} --out {output:q} &> {log:q}"
 
 
 rule finetuned:

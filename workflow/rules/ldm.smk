@@ -20,8 +20,8 @@ rule train_ldm:
         job=which,
         tokenizer=latent_tokenizer,
     shell:
-        "{resources.launcher}pqgan train-ldm {params.job} --tokenizer {params.tokenizer} --data {input.data}"
-        " --out {output} &> {log}"
+        "{resources.launcher}pqgan train-ldm {params.job:q} --tokenizer {params.tokenizer:q} --data {input.data:q}"
+        " --out {output:q} &> {log:q}"
 
 
 rule ldms:

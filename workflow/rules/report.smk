@@ -26,7 +26,7 @@ rule render_table:
     params:
         scale=SCALE,
     shell:
-        "pqgan render {wildcards.item} --scale {params.scale} --out {output.tex} &> {log}"
+        "pqgan render {wildcards.item:q} --scale {params.scale:q} --out {output.tex:q} &> {log:q}"
 
 
 rule render_figure:
@@ -51,7 +51,7 @@ rule render_figure:
     params:
         scale=SCALE,
     shell:
-        "pqgan render {wildcards.item} --scale {params.scale} --out {output.pdf} &> {log}"
+        "pqgan render {wildcards.item:q} --scale {params.scale:q} --out {output.pdf:q} &> {log:q}"
 
 
 rule report_page:
@@ -70,4 +70,4 @@ rule report_page:
         benchmarks=f"benchmarks/{SCALE}",
         scale=SCALE,
     shell:
-        "pqgan report --scale {params.scale} --items reports --benchmarks {params.benchmarks} --out {output} &> {log}"
+        "pqgan report --scale {params.scale:q} --items reports --benchmarks {params.benchmarks:q} --out {output:q} &> {log:q}"

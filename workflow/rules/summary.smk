@@ -10,4 +10,4 @@ rule summary:
         f"logs/{SCALE}/report/summary.log",
     localrule: True
     shell:
-        "pqgan summary {input.tables} --out {output} &> {log}"
+        "pqgan summary {input.tables:q} --out {output:q} &> {log:q}"

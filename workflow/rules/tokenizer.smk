@@ -18,7 +18,7 @@ rule train_tokenizer:
     params:
         job=which,
     shell:
-        "{resources.launcher}pqgan train-tokenizer {params.job} --data {input.data} --out {output} &> {log}"
+        "{resources.launcher}pqgan train-tokenizer {params.job:q} --data {input.data:q} --out {output:q} &> {log:q}"
 
 
 rule evaluate_tokenizer:
@@ -41,7 +41,7 @@ rule evaluate_tokenizer:
         job=which,
         options=evaluation_options("evaluate"),
     shell:
-        "{resources.launcher}pqgan evaluate-tokenizer {params.job} {params.options} --out {output} &> {log}"
+        "{resources.launcher}pqgan evaluate-tokenizer {params.job:q} {params.options:q} --out {output:q} &> {log:q}"
 
 
 rule select_tokenizer:
@@ -62,7 +62,7 @@ rule select_tokenizer:
     params:
         job=which,
     shell:
-        "pqgan select-tokenizer {params.job} --out {output} &> {log}"
+        "pqgan select-tokenizer {params.job:q} --out {output:q} &> {log:q}"
 
 
 rule tokenizers:

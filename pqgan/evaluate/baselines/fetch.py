@@ -6,25 +6,32 @@ from pqgan.job import Job
 from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
-from pqgan.storage.manifest import new_result
+from pqgan.storage.outputs import new_result
 
-from .open import SOURCE, Source, hashes, open_published
+from ..codecs import Codec
+from .open import CODEC, SOURCE, CodecFile, Source, hashes, open_published
 
 
 def run(settings: Settings, job: Job, *, out: Path) -> None:
-    """Fetch a published tokenizer, converting it where it has another format.
+    """Fetch a published tokenizer, converting it where it has another format; of a codec write down which it is.
 
     Args:
-        job: of chapter published; named as in the catalogue.
-        out: config.json, safetensors, source.json and provenance.json.
+        job: of chapter published; named as in the catalogue, or as a codec.
+        out: config.json, safetensors, source.json and provenance.json; or codec.json and provenance.json.
 
     Raises:
         SettingsError: there is no published tokenizer of this name.
         DataError: its file is damaged or another.
-        ResourceError: it is neither on this machine nor to be downloaded.
+        ResourceError: Pillow lacks the codec; a tokenizer is neither on this machine nor to be downloaded.
     """
+    if job.name in settings.scale.evaluation.codecs:
+        codec = Codec(job.name)
+        with new_result(out, job.chapter) as folder:
+            write_text(folder / CODEC, CodecFile(codec=codec.name).model_dump_json(indent=1) + "\n")
+            write_provenance(folder, job)
+        return
     tokenizer = open_published(job.name)
-    with new_result(out) as folder:
+    with new_result(out, job.chapter) as folder:
         tokenizer.model.save_pretrained(folder, safe_serialization=True)
         source = Source(
             published=job.name,

@@ -8,23 +8,26 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pqgan import weights
 from pqgan.errors import DataError, ResourceError, SettingsError
 from pqgan.records import FeatureNetwork
+from pqgan.settings.codecs import METHODS
 from pqgan.storage.atomic import write_text
+from pqgan.storage.json_files import read_model, regular
 from pqgan.storage.manifest import sha256
+from pqgan.storage.tensor_headers import INDEX, WEIGHTS
 from pqgan.storage.tensors import read_tensors
 from pqgan.tokenizer.load import Tokenizer, load_model, load_tokenizer, wrap
 
+from ..codecs import Codec
 from .catalogue import PUBLISHED
 from .convert import convert
 
-SOURCE = "source.json"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+SOURCE, CODEC = "source.json", "codec.json"
 SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"
-HUB_FILES = ("config.json", WEIGHTS, f"{WEIGHTS}.index.json", SHARDS)
+HUB_FILES = ("config.json", WEIGHTS, INDEX, SHARDS)
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth")
 HUB = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(:(?P<folder>[\w./-]+))?(@(?P<revision>[\w./-]+))?")
 
@@ -43,12 +46,22 @@ class Source(BaseModel):
     """sha256 of the files beside this one, which were made from them."""
 
 
+class CodecFile(BaseModel):
+    """codec.json, which is all of a codec's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    codec: str
+    """Such as jpeg@1.75."""
+
+
 def open_model(spec: str | Path) -> Tokenizer:
     """A tokenizer, frozen, in float32, with its `source` and, where it is a published one, its name.
 
     Args:
-        spec: a published name (catalogue.py); a diffusers folder, trained by us or not; an original checkpoint file;
-            or a hub id, with `:subfolder` and `@revision` where wanted. A Path is always a place on the disk.
+        spec: a published name (catalogue.py); a codec at bits a pixel, such as jpeg@1.75; a diffusers folder, trained
+            by us or not; an original checkpoint file; or a hub id, with `:subfolder` and `@revision` where wanted. A
+            Path is always a place on the disk.
 
     Raises:
         SettingsError: it is none of these.
@@ -58,6 +71,8 @@ def open_model(spec: str | Path) -> Tokenizer:
     path = Path(spec)
     if spec in PUBLISHED:
         return open_published(str(spec))
+    if isinstance(spec, str) and spec.partition("@")[0] in METHODS and "@" in spec:
+        return Codec(spec)
     if spec and path.is_dir():
         return _open_folder(path)
     if path.is_file():
@@ -67,7 +82,8 @@ def open_model(spec: str | Path) -> Tokenizer:
     raise SettingsError(
         f"model: got {str(spec)!r}; allowed: the folder of a model, with config.json; an original checkpoint "
         f"({', '.join(CHECKPOINTS)}); a model of the Hugging Face hub as owner/name[:subfolder][@revision]; "
-        f"or a published name: {', '.join(PUBLISHED)}"
+        f"a codec at bits a pixel ({', '.join(METHODS)}), such as jpeg@1.75; or a published name: "
+        f"{', '.join(PUBLISHED)}"
     )
 
 
@@ -94,17 +110,17 @@ def open_published(name: str) -> Tokenizer:
 
 
 def _open_folder(folder: Path) -> Tokenizer:
+    if (folder / CODEC).exists():
+        return Codec(
+            read_model(folder / CODEC, CodecFile, "a codec and its bits; delete the folder and fetch again").codec
+        )
     files = hashes(folder)
     path = folder / SOURCE
     if not path.exists():
         return _known(load_tokenizer(folder), FeatureNetwork(origin=str(folder), files=files))
-    try:
-        source = Source.model_validate_json(path.read_text())
-        PUBLISHED[source.published]
-    except (ValidationError, UnicodeDecodeError, KeyError):
-        raise DataError(
-            f"{path}: does not say which published weights these are; delete the folder and fetch again"
-        ) from None
+    source = read_model(path, Source, "which published weights these are; delete the folder and fetch again")
+    if source.published not in PUBLISHED:
+        raise DataError(f"{path}: does not say which published weights these are; delete the folder and fetch again")
     if source.weights != files:
         raise DataError(f"{folder}: weights are not those that {SOURCE} lists; delete the folder and fetch again")
     return _known(load_tokenizer(folder), FeatureNetwork(origin=source.origin, files=source.files), source.published)
@@ -141,7 +157,10 @@ def _open_hub(model: str, subfolder: str | None, revision: str | None) -> Tokeni
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of the files in a diffusers folder that hold its weights."""
-    return {path.name: sha256(path) for pattern in (WEIGHTS, SHARDS) for path in sorted(folder.glob(pattern))}
+    paths = [path for pattern in (WEIGHTS, SHARDS) for path in sorted(folder.glob(pattern))]
+    for path in paths:
+        regular(path, "weights as safetensors; put them there again")
+    return {path.name: sha256(path) for path in paths}
 
 
 def _known(tokenizer: Tokenizer, source: FeatureNetwork, published: str | None = None) -> Tokenizer:

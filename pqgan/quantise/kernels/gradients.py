@@ -5,6 +5,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..ranges import check_range
 from .launch import checked, checked_codes
 
 CHANNELS = 16
@@ -13,7 +14,14 @@ CHANNELS = 16
 
 @torch.no_grad()
 def assign_backward(
-    grad_z_q: Tensor, on_latents: Tensor, on_codebook: Tensor, z: Tensor, codes: Tensor, codebooks: Tensor
+    grad_z_q: Tensor,
+    on_latents: Tensor,
+    on_codebook: Tensor,
+    z: Tensor,
+    codes: Tensor,
+    codebooks: Tensor,
+    *,
+    found: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of z and codebooks, where z_q passes its gradient to z and each has its own weight of the error.
 
@@ -25,17 +33,20 @@ def assign_backward(
         on_latents: factor of the error whose gradient goes to z, 0-dimensional fp32 on the device.
         on_codebook: likewise, to the codebooks.
         z: (B, S, c, P) sub-vectors.
-        codes: (B, S, P) int64 in [0, K).
+        codes: (B, S, P) int64.
         codebooks: (S, K, c).
+        found: the codes are those of a search in the codebooks, and need no check, which waits for the device.
 
     Returns:
         grad_z in the type and layout of z, grad_codebooks (S, K, c) fp32.
 
     Raises:
-        ValueError: shapes, types or devices that do not fit.
+        ValueError: shapes, types or devices that do not fit, or a code outside [0, K).
     """
     words = checked("assign_backward", z, codebooks)
     codes = checked_codes("assign_backward", codes, z)
+    if not found:
+        check_range("assign_backward", codes, words.shape[1])
     if grad_z_q.shape != z.shape or grad_z_q.device != z.device:
         raise ValueError(f"assign_backward: got grad_z_q {tuple(grad_z_q.shape)} on {grad_z_q.device}; expected as z")
     for name, weight in (("on_latents", on_latents), ("on_codebook", on_codebook)):

@@ -6,7 +6,9 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,19 +27,19 @@ TIMEOUT = 300
 def load() -> ctypes.CDLL:
     """The library: from the cache where it lies whole, else newly built and put there.
 
-    The cache is $PQGAN_CACHE_DIR, or pqgan/ in $XDG_CACHE_HOME or ~/.cache. A file's name tells its sources, compiler,
-    flags and processor, so that machines may share the folder, and its content, so that damage shows. Where the folder
-    cannot be written, the library serves this process only.
+    The cache is $PQGAN_CACHE_DIR, or pqgan/ in $XDG_CACHE_HOME or ~/.cache; each user has a folder in it. A file's name
+    tells its sources, compiler, flags and processor, so that machines may share the folder, and its content, so that
+    damage shows. Where the folder cannot be written, or others may write to it, the library serves this process only.
 
     Raises:
         ResourceError: no compiler, or it fails, or what it built cannot be loaded.
     """
     compiler = find_compiler()
     name = f"nearest-{_key(compiler)}"
-    folder = _cache()
+    folder = _trusted_cache()
     for cached in sorted(folder.glob(f"{name}-*.so")) if folder else ():
         try:
-            if cached.name == _named(name, cached.read_bytes()):
+            if is_own(cached) and cached.name == _named(name, cached.read_bytes()):
                 return ctypes.CDLL(str(cached))
         except OSError:
             continue  # unreadable, or where nothing may be executed
@@ -48,6 +50,7 @@ def load() -> ctypes.CDLL:
             content = built.read_bytes()
             kept = folder / _named(name, content)
             try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 atomic.write_bytes(kept, content)
                 return ctypes.CDLL(str(kept))
             except (OSError, ResourceError):
@@ -111,6 +114,31 @@ def _processor() -> str:
 
 def _named(name: str, content: bytes) -> str:
     return f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.so"
+
+
+def _trusted_cache() -> Path | None:
+    """This user's folder in the cache, there or not; None where others could put a program into it."""
+    cache = _cache()
+    if cache is None:
+        return None
+    folder = cache / f"compiled-{os.geteuid()}"
+    try:
+        if not folder.exists() or is_own(folder):
+            return folder
+    except OSError:
+        return None
+    print(
+        f"{folder}: belongs to another user, or others may write to it, so no compiled search is kept there; "
+        f"chmod go-w {shlex.quote(str(folder))}, or name another folder in PQGAN_CACHE_DIR",
+        file=sys.stderr,
+    )
+    return None
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file or folder belongs to this user and nobody else may write to it."""
+    status = path.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _cache() -> Path | None:

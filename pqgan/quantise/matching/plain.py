@@ -51,9 +51,10 @@ def _ordered(codebooks: Tensor, rows: int) -> Nearest:
 
     def nearest(z: Tensor) -> Tensor:
         z = z[..., 0].contiguous()  # (S, n)
-        right = torch.searchsorted(values, z).clamp_(max=values.shape[1] - 1)  # first value >= z
+        last = values.shape[1] - 1  # of codebooks that are not finite no value need be the first
+        right = torch.searchsorted(values, z).clamp_(max=last)  # first value >= z
         below = values.gather(1, (right - 1).clamp_(min=0))
-        left = torch.searchsorted(values, below)  # first of the equal values below z
+        left = torch.searchsorted(values, below).clamp_(max=last)  # first of the equal values below z
         gap_left, gap_right = (z - values.gather(1, left)).abs(), (z - values.gather(1, right)).abs()
         first, second = order.gather(1, left), order.gather(1, right)
         nearer_left = (gap_left < gap_right) | ((gap_left == gap_right) & (first < second))

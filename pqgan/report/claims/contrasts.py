@@ -13,7 +13,9 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "not resolved at this scale"
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
 """Differences below this are what floating point leaves of equal values."""
-RATIO_SCALE = ("rfid", "lpips", "cmmd")
+DIGITS = 9
+"""Significant digits that least squares has on every processor; the order of its sums decides the rest."""
+RATIO_SCALE = ("rfid", "gfid", "lpips", "cmmd")
 """Metrics that are positive, smaller where better, and compared as natural logarithms."""
 
 Coefficients = Mapping[str, float]
@@ -29,6 +31,8 @@ class Estimate:
     value: float
     interval: tuple[float, float] | None
     """At CONFIDENCE; None where nothing says how large the noise is."""
+    assumed: bool = False
+    """Whether the interval is the margin of comparisons.MARGIN instead, as nothing was measured of it."""
 
     @property
     def verdict(self) -> str:
@@ -49,6 +53,11 @@ def comparable(metric: str, value: float) -> float:
 def printed(metric: str, value: float) -> float:
     """The inverse of `comparable`: of a mean of logarithms, the geometric mean."""
     return math.exp(-value) if metric in RATIO_SCALE else value
+
+
+def settled(value: float) -> float:
+    """A fitted number without the digits in which processors differ, so that it prints the same everywhere."""
+    return 0.0 if abs(value) < ROUNDING else float(f"{value:.{DIGITS - 1}e}")
 
 
 def slope(numbers: Mapping[str, float]) -> dict[str, float]:
@@ -102,16 +111,17 @@ class Fit:
         values = np.array([value for *_, value in trainings])
         self._covariance = np.linalg.pinv(design.T @ design)
         effects = self._covariance @ design.T @ values
-        self.means = {name: float(effects[self._columns[name]]) if name in finite else math.nan for name in samples}
+        self._effects = {name: float(effects[self._columns[name]]) if name in finite else math.nan for name in samples}
+        self.means = {name: settled(effect) for name, effect in self._effects.items()}
         self.freedom = len(trainings) - int(np.linalg.matrix_rank(design)) if trainings else 0
         squares = float(((values - design @ effects) ** 2).sum())
-        self.deviation = math.sqrt(squares / self.freedom) if self.freedom else math.nan
+        self.deviation = settled(math.sqrt(squares / self.freedom)) if self.freedom else math.nan
 
     def estimate(self, coefficients: Coefficients) -> Estimate:
         """A contrast c and its interval, plus or minus t s sqrt(c' (X'X)^-1 c), X saying who has which seed."""
-        value = sum(c * self.means[name] for name, c in coefficients.items())
+        value = sum(c * self._effects[name] for name, c in coefficients.items())
         if not self.freedom or not math.isfinite(value):
-            return Estimate(value, None)
+            return Estimate(settled(value), None)
         import numpy as np
         from scipy.special import stdtrit
 
@@ -120,7 +130,7 @@ class Fit:
             vector[self._columns[name]] = c
         t = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
         half = t * self.deviation * math.sqrt(float(vector @ self._covariance @ vector))
-        return Estimate(value, (value - half, value + half))
+        return Estimate(settled(value), (settled(value - half), settled(value + half)))
 
 
 def together(verdicts: Iterable[str]) -> str:

@@ -1,33 +1,57 @@
-"""What claims are tested with: trainings measured on the validation set, the selections, the matching bench."""
+"""What claims are tested with: trainings on the validation set, and the records of every other chapter."""
 
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
-from pqgan.settings.tokenizer import Configuration
+from pqgan.settings.configurations import Configuration
+from pqgan.settings.names import BACKBONE_VAE
 
 from ..results import Results
 from .contrasts import Fit, comparable, printed
 
 ON = "val"
+SD_VAE = "SDv2.1 VAE"
+"""What Tables 1 and 2 call the autoencoder of a published backbone."""
+
+Rows = Callable[[str], list[dict[str, str]]]
+"""table1, ... -> the paper's rows."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A published tokenizer, as Table 1 tells it from others."""
+
+    method: str
+    F: int
+    K: int | None
+
+    def __str__(self) -> str:
+        return f"{self.method} F={self.F}"
 
 
 class Evidence:
-    """Measurements of the planned configurations, each with its replicates, under the name without seed.
+    """Measurements of the planned trainings, each with its replicates, under the name without seed.
 
     Args:
         results: of the jobs that `contents.inputs(plan, "table_claims")` names.
+        paper: the paper's own tables.
     """
 
-    def __init__(self, plan: Plan, results: Results):
+    def __init__(self, plan: Plan, results: Results, paper: Rows):
         section = plan.settings.scale.tokenizer
-        self.designs: dict[str, Configuration] = section.designs
+        self.plan, self.settings, self.paper = plan, plan.settings, paper
+        # linear tokenizers are no quantiser of the paper's, and the noise of trainings is not theirs
+        trained = {name: config for name, config in section.configs.items() if config.kind != "linear"}
+        self.designs: dict[str, Configuration] = {n: config for n, config in trained.items() if config.seed is None}
         self.trainings: dict[str, dict[int, str]] = {name: {} for name in self.designs}
-        for name, config in section.configs.items():
+        for name, config in trained.items():
             seed = plan.settings.scale.seed if config.seed is None else config.seed
             self.trainings[config.design][seed] = name
         self.best = plan.settings.reading.best
-        self._factors = plan.settings.scale.selection.factors
+        self.beside: list[Measurement] = []
+        """What was asked for one by one."""
         self._results = results
         self._found: dict[str, dict[str, dict[int, Measurement]]] = {}
         self._fits: dict[str, Fit] = {}
@@ -55,24 +79,63 @@ class Evidence:
             )
         return self._fits[metric]
 
-    def mean(self, metric: str, name: str) -> float:
-        """As it is printed."""
-        return printed(metric, self.fit(metric).means[name])
+    def mean(self, metric: str, names: Iterable[str]) -> float:
+        """Of some configurations, as it is printed."""
+        means = [self.fit(metric).means[name] for name in names]
+        return printed(metric, sum(means) / len(means))
 
     def seeds(self, name: str) -> int:
         return len(self.trainings[name])
 
     def selected(self, factor: int) -> str | None:
         """The configuration of a factor F that the selection chose; None where it has none."""
-        return self._results.selected(factor)["run"] if factor in self._factors else None
+        factors = self.settings.scale.selection.factors
+        return self._results.selected(factor).run if factor in factors else None
 
-    @cached_property
+    def reached(self, chapter: str) -> bool:
+        """Whether everything that is planned of a chapter is there."""
+        return all(self._results.has(chapter, name) for name in self.plan.chapter(chapter))
+
+    def record(self, chapter: str, name: str) -> Record | None:
+        """None where it is not planned, or the collected run did not come to it."""
+        return self._results.record(chapter, name) if self._results.has(chapter, name) else None
+
+    def value(self, chapter: str, name: str, metric: str, on: str | None = None) -> Measurement | None:
+        """The headline value of a metric; None where there is none."""
+        record = self.record(chapter, name)
+        found = record and record.get(metric, on=on)
+        return self.use(found) if found else None
+
+    def use(self, measurement: Measurement) -> Measurement:
+        """The same; the caption names its protocol."""
+        if not any(measurement is used for used in self.beside):
+            self.beside.append(measurement)
+        return measurement
+
+    def published(self) -> dict[str, Model]:
+        """Published tokenizers that were measured, the backbone's own among them where it is a published one."""
+        found = {}
+        for name in self.settings.scale.evaluation.published:
+            subject = self._results.record("evaluate", name).subject
+            if subject.get("method"):
+                found[name] = Model(subject["method"], subject["F"], subject.get("K"))
+        backbone = self.record("evaluate", BACKBONE_VAE)
+        if backbone and self.backbone_is_published:
+            found[BACKBONE_VAE] = Model(SD_VAE, backbone.subject["F"], None)
+        return found
+
+    @property
+    def backbone_is_published(self) -> bool:
+        """Whether it is Stable Diffusion 2.1: what else a hub has is not the paper's."""
+        return self.settings.scale.adapt.backbone.published_vae is not None
+
+    @property
     def matching(self) -> Record:
         return self._results.record("matching", "matching")
 
     @property
     def metrics(self) -> list[str]:
-        """Those that were asked for so far."""
+        """Those that were asked for so far, of all trainings."""
         return list(self._found)
 
     @property

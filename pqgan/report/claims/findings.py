@@ -1,17 +1,25 @@
-"""One contrast, tested: what a row of the table says."""
+"""One row of the table: a contrast or a comparison, tested, and what is missing where it could not be."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from pqgan.errors import DataError
+from pqgan.records import Measurement
 
 from .. import formats, wording
-from .contrasts import OPEN, RATIO_SCALE, ROUNDING, Coefficients, Estimate
+from .comparisons import MARGIN
+from .contrasts import HOLDS, OPEN, RATIO_SCALE, Coefficients, Estimate, settled, together
 from .evidence import ON, Evidence
 
 UNITS = {"psnr": "dB"}
+SHARES = ("overhead", "matching_overhead")
+"""Metrics that are printed in percent, and their differences in points."""
+RATIOS = (*RATIO_SCALE, "images_per_second", "unet_seconds", "memory_gb", "quantiser_seconds")
+"""Metrics whose differences are logarithms of ratios, and printed as these."""
 NO_NOISE = "too few second seeds"
+NO_INTERVAL = "its records have no interval"
+NOT_REACHED = "the collected run did not go that far"
 
 
 @dataclass(frozen=True)
@@ -25,43 +33,127 @@ class Finding:
     value: float | None = None
     """The number of `difference`."""
     seeds: str = formats.DASH
+    """Trainings a configuration, or images, samples or repeats behind a value."""
     verdict: str = OPEN
     missing: str = ""
 
 
+def needs(what: str) -> Finding:
+    """A row of what the scale does not have."""
+    return Finding("Nothing to compare", missing=f"needs {what}")
+
+
+def absent(evidence: Evidence, chapter: str, what: str) -> Finding:
+    """A row of what the scale does not have, or the collected run did not come to."""
+    return needs(what) if evidence.reached(chapter) else Finding("Nothing to compare", missing=NOT_REACHED)
+
+
+def limited(found: Finding, missing: str, of: str = HOLDS) -> Finding:
+    """The same, but open where something is missing without which it does not come to a verdict (to hold)."""
+    if not missing or found.verdict != of:
+        return found
+    return replace(found, verdict=OPEN, missing=f"needs {missing}")
+
+
 def tested(
-    evidence: Evidence, metric: str, compared: str, coefficients: Coefficients, shown: Mapping[str, str]
+    evidence: Evidence,
+    metric: str,
+    compared: str,
+    coefficients: Coefficients,
+    shown: Mapping[str, str | Iterable[str]],
 ) -> Finding:
     """A contrast of configurations.
 
     Args:
         coefficients: configuration -> factor, positive where more is in favour of the claim.
-        shown: label -> configuration, whose value stands behind it.
+        shown: label -> configuration whose value stands behind it, or several, whose mean does.
 
     Raises:
         DataError: a configuration was evaluated without the metric.
     """
+    return of_trainings(evidence, metric, compared, estimated(evidence, metric, coefficients), coefficients, shown)
+
+
+def estimated(evidence: Evidence, metric: str, coefficients: Coefficients) -> Estimate:
+    """A contrast and its interval.
+
+    Raises:
+        DataError: a configuration was evaluated without the metric.
+    """
+    _require(evidence, metric, coefficients)
+    return evidence.fit(metric).estimate(coefficients)
+
+
+def of_trainings(
+    evidence: Evidence,
+    metric: str,
+    compared: str,
+    result: Estimate,
+    names: Iterable[str],
+    shown: Mapping[str, str | Iterable[str]],
+) -> Finding:
+    """A row of what came out of some configurations' trainings; arguments as of `tested`."""
+    names = list(names)
+    of_label = {label: [value] if isinstance(value, str) else list(value) for label, value in shown.items()}
+    _require(evidence, metric, [*names, *(name for values in of_label.values() for name in values)])
     measured, fit = evidence.measurements(metric), evidence.fit(metric)
-    for name in (*coefficients, *shown.values()):
-        if name not in measured:
-            raise DataError(
-                f"evaluate/{name}: no headline {metric!r} on {ON}; expected one; delete the folder and evaluate again"
-            )
-    broken = [name for name in coefficients if not math.isfinite(fit.means[name])]
-    result = fit.estimate(coefficients)
-    counts = sorted({len(measured[name]) for name in coefficients})
-    missing = "" if fit.freedom else NO_NOISE
+    broken = [name for name in names if not math.isfinite(fit.means[name])]
+    counts = sorted({len(measured[name]) for name in names})
+    missing = "" if result.interval else NO_NOISE
     if broken:
         missing = f"{wording.listed(broken)} has no finite {wording.NAMES[metric]}"
     return Finding(
         compared,
         title(metric),
-        "; ".join(f"{label}: {number(metric, evidence.mean(metric, name))}" for label, name in shown.items()),
+        "; ".join(f"{label}: {number(metric, evidence.mean(metric, values))}" for label, values in of_label.items()),
         difference(metric, result),
         effect(metric, result.value),
         " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))),
         result.verdict,
         missing,
+    )
+
+
+def _require(evidence: Evidence, metric: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in evidence.measurements(metric):
+            raise DataError(
+                f"evaluate/{name}: no headline {metric!r} on {ON}; expected one; delete the folder and evaluate again"
+            )
+
+
+def beside(metric: str, compared: str, result: Estimate, shown: Mapping[str, Measurement]) -> Finding:
+    """A comparison of measured values.
+
+    Args:
+        shown: label -> value behind it.
+    """
+    return every(
+        metric,
+        compared,
+        [result],
+        "; ".join(f"{label}: {number(metric, item.value)}" for label, item in shown.items()),
+        shown.values(),
+    )
+
+
+def every(
+    metric: str, compared: str, results: Iterable[Estimate], means: str, behind: Iterable[Measurement]
+) -> Finding:
+    """Comparisons that must all hold, in one row; the difference is that of the least."""
+    results = list(results)
+    least = min(results, key=lambda result: result.value if math.isfinite(result.value) else -math.inf)
+    broken = not all(math.isfinite(result.value) for result in results)
+    missing = "" if all(result.interval for result in results) else NO_INTERVAL
+    return Finding(
+        compared,
+        title(metric),
+        means,
+        difference(metric, least),
+        effect(metric, least.value) if math.isfinite(least.value) else None,
+        f"n = {wording.counts(behind)}",
+        together(result.verdict for result in results),
+        "a value is no finite number" if broken else missing,
     )
 
 
@@ -72,33 +164,50 @@ def title(metric: str) -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A mean, with as many digits as the metric bears."""
-    return formats.fixed(value, 3) if metric in ("H_n", "P_n") else formats.metric(metric, value)
+    """A value, with as many digits as the metric bears."""
+    if metric in SHARES:
+        return percent(value)
+    if metric in ("H_n", "P_n"):
+        return formats.fixed(value, 3)
+    return formats.significant(value, 3) if metric == "quantiser_seconds" else formats.metric(metric, value)
+
+
+def percent(share: float) -> str:
+    """12 %, 4.2 %."""
+    return f"{formats.fixed(100 * share, 1).removesuffix('.0')} %"
 
 
 def effect(metric: str, value: float) -> float:
     """A difference as it is printed: a ratio where logarithms were compared."""
-    if metric not in RATIO_SCALE:
+    if metric in SHARES:
+        return 100 * value
+    if metric not in RATIOS:
         return value
     try:
-        return math.exp(value)
+        return settled(math.exp(value))
     except OverflowError:
         return math.inf
 
 
 def difference(metric: str, result: Estimate) -> str:
-    """+0.43 [+0.21, +0.65], or as a ratio ×1.13 [×1.02, ×1.25]; the interval left out where there is none."""
+    """+0.43 [+0.21, +0.65], as a ratio ×1.13 [×1.02, ×1.25] or ×1.13 ± 5 %; no interval where there is none."""
     if not math.isfinite(result.value):
         return formats.DASH
+    unit = " points" if metric in SHARES else ""
     value = _signed(metric, result.value)
     if result.interval is None:
-        return value
+        return f"{value}{unit}"
+    if result.assumed and metric in RATIOS:
+        return f"{value} ± {percent(MARGIN)}"
+    if result.assumed:
+        half = max(abs(bound - result.value) for bound in result.interval)
+        return f"{value} ± {_signed(metric, half).removeprefix('+')}{unit}"
     low, high = (_signed(metric, bound) for bound in result.interval)
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]{unit}"
 
 
 def _signed(metric: str, value: float) -> str:
-    if metric in RATIO_SCALE:
+    if metric in RATIOS:
         return f"×{formats.significant(effect(metric, value), 3)}"
-    value = 0.0 if abs(value) < ROUNDING else value
-    return f"{'+' if value > 0 else ''}{formats.fixed(value, 2 if metric in UNITS else 3)}"
+    places = 1 if metric in SHARES else 2 if metric in UNITS else 3
+    return f"{'+' if value > 0 else ''}{formats.fixed(effect(metric, value), places)}"

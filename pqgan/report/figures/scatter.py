@@ -1,22 +1,26 @@
-"""Panels in which colour is S, shape the kind of quantiser, and area a second number."""
+"""Panels in which colour is S, shape the kind of quantiser, and area a third number."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import log2
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from .style import INK, MUTED, subspaces_map
 
 SHAPES = {"VQ (S = 1)": "s", "product (1 < S < d)": "o", "scalar (S = d)": "D"}
-LEGEND = 0.42
-"""Height of the legend, inches."""
+LINE = 0.2
+"""Height of a line of the legend, inches."""
+OPACITY = 0.85
+"""Of markers: they stand where their numbers are, so that some lie on others."""
+THIN, DASHES = 0.7, (0, (6, 2))
+"""Of lines across panels: width, points, and lengths of dashes and gaps in widths."""
 _BESIDE = 1.6
 """Room beside the outermost numbers, as a factor."""
 
@@ -37,98 +41,130 @@ class Point:
 
 
 class Scale:
-    """What colour and area mean, the same in all panels of a figure.
+    """What colour, shape and area mean, the same in all panels of a figure.
 
     Args:
         points: of all panels.
-        sized_by: name of the number that the area shows: d or K.
+        most: markers of the fullest panel; many have to share the room of a few.
         columns: panels beside each other.
+        levels: of lines across panels, whose S has a colour too.
     """
 
-    def __init__(self, points: Iterable[Point], sized_by: str, columns: int):
+    def __init__(self, points: Iterable[Point], most: int, columns: int, levels: Iterable[Point] = ()):
         points = list(points)
         self.columns = columns
-        # many markers have to share the room of a few
-        self.areas = (18.0, 90.0) if len(points) <= 40 else (10.0, 45.0)
-        self.subspaces = sorted({point.S for point in points})
-        self.sizes = sorted({getattr(point, sized_by) for point in points})
+        self.areas = (14.0, 70.0) if most <= 40 else (6.0, 40.0)
+        self.subspaces = sorted({point.S for point in (*points, *levels)})
+        self.sizes = {name: sorted({getattr(point, name) for point in points}) for name in ("d", "K")}
         self.shapes = [name for name in SHAPES if any(point.shape == name for point in points)]
-        self.sized_by = sized_by
         self.norm = LogNorm(1, max([2, *self.subspaces]))
         self.map = subspaces_map()
 
-    def area(self, number: int) -> float:
-        low, high = log2(self.sizes[0]), log2(self.sizes[-1])
+    def area(self, name: str, number: int) -> float:
+        """Of a marker, square points.
+
+        Args:
+            name: what the area shows: d or K.
+            number: its value.
+        """
+        sizes = self.sizes[name]
+        low, high = log2(sizes[0]), log2(sizes[-1])
         share = (log2(number) - low) / (high - low) if high > low else 0.5
         return self.areas[0] + share * (self.areas[1] - self.areas[0])
 
-    def draw(self, axes: Axes, points: Sequence[Point], x: str, **marker) -> None:
-        """Points over the number x (d, K or S), on a logarithmic axis."""
+    def colour(self, S: int) -> tuple[float, float, float, float]:
+        return self.map(self.norm(S))
+
+    def draw(self, axes: Axes, points: Sequence[Point], x: str, sized_by: str, *, filled: bool = True) -> None:
+        """Points over the number x (d, K or S), each where its own number is, on a logarithmic axis."""
         # large markers first, so that they hide no small one
-        for point in sorted(points, key=lambda point: -getattr(point, self.sized_by)):
+        for point in sorted(points, key=lambda point: (-getattr(point, sized_by), point.S)):
+            colour = self.colour(point.S)
+            look = {"color": colour, "edgecolor": "white", "linewidth": 0.5, "alpha": OPACITY}
+            hollow = {"facecolor": "none", "edgecolor": colour, "linewidth": 1.0}
             axes.scatter(
-                self._place(point, points, x),
+                getattr(point, x),
                 point.value,
-                s=self.area(getattr(point, self.sized_by)),
+                s=self.area(sized_by, getattr(point, sized_by)),
                 marker=SHAPES[point.shape],
-                **{"color": self.map(self.norm(point.S)), "edgecolor": "white", "linewidth": 0.6, **marker},
+                zorder=3,
+                **(look if filled else hollow),
             )
-        ticks = sorted({getattr(point, x) for point in points})
+
+    def draw_levels(self, axes: Axes, levels: Iterable[Point]) -> None:
+        """A thin line across the panel at each value, whatever its d, S and K."""
+        for level in levels:
+            axes.axhline(level.value, color=self.colour(level.S), linewidth=THIN, linestyle=DASHES, zorder=2)
+
+    def number_axis(self, axes: Axes, x: str, numbers: Iterable[int]) -> None:
+        """The horizontal axis of d, S or K: logarithmic, with a tick at every number."""
+        ticks = sorted(set(numbers))
         axes.set_xscale("log", base=2)
         axes.set_xlim(ticks[0] / _BESIDE, ticks[-1] * _BESIDE)
-        axes.xaxis.set_major_locator(FixedLocator(self._labelled(ticks)))
-        axes.xaxis.set_minor_locator(NullLocator())
+        # numbers of five digits, two of which may be neighbours
+        turned = x == "K" and self.columns > 2
+        axes.xaxis.set_major_locator(FixedLocator(self._labelled(ticks, 0.022 if turned else 0.04)))
+        axes.xaxis.set_minor_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        if turned:
+            axes.tick_params(axis="x", labelrotation=45, labelsize=6.5, pad=1)
 
-    def _labelled(self, ticks: list[int]) -> list[int]:
-        """Without those that stand too close to their left neighbour for a label."""
-        apart = 0.05 * self.columns * _octaves(ticks)
+    def _labelled(self, ticks: list[int], share: float) -> list[int]:
+        """Without those that stand too close to their left neighbour for a label, which takes a share of the width."""
+        apart = share * self.columns * log2(_BESIDE**2 * ticks[-1] / ticks[0])
         kept = ticks[:1]
         for tick in ticks[1:]:
             if log2(tick / kept[-1]) >= apart:
                 kept.append(tick)
         return kept
 
-    def _place(self, point: Point, points: Sequence[Point], x: str) -> float:
-        """The number itself, or beside it where other points share it: in order of S, then of what the area shows."""
-        number, numbers = getattr(point, x), sorted({getattr(other, x) for other in points})
-        order = sorted({self._order(other) for other in points if getattr(other, x) == number})
-        # columns of neighbouring numbers must not touch, and may each reach two fifths of the way
-        gap = min((log2(right / left) for left, right in pairwise(numbers)), default=1.0)
-        octaves = min(0.035 * _octaves(numbers), 0.8 * gap / max(1, len(order) - 1))
-        return number * 2 ** (octaves * (order.index(self._order(point)) - (len(order) - 1) / 2))
-
-    def _order(self, point: Point) -> tuple[int, int]:
-        return point.S, getattr(point, self.sized_by)
-
     def colour_bar(self, figure: Figure, axes: list[Axes]) -> None:
-        bar = figure.colorbar(ScalarMappable(self.norm, self.map), ax=axes, aspect=30, pad=0.02)
+        bar = figure.colorbar(ScalarMappable(self.norm, self.map), ax=axes, aspect=40, pad=0.015, fraction=0.04)
         bar.set_label("S, subspaces (1: VQ, d: scalar)")
         bar.ax.yaxis.set_major_locator(FixedLocator(self.subspaces))
         bar.ax.yaxis.set_minor_locator(NullLocator())
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         bar.outline.set_visible(False)
 
-    def legend(self, axes: Axes, *more: Line2D) -> None:
-        """The meaning of area, and below it of shape, in an axes of its own."""
+    def legend(self, axes: Axes, sizes: Iterable[str], *more: Line2D) -> None:
+        """The meaning of area, a line for each of some numbers, and below of shape, in an axes of its own."""
         axes.set_axis_off()
-        sizes = [_handle("o", self.area(number), f"{self.sized_by} = {number}") for number in self.sizes]
-        shapes = [_handle(SHAPES[name], 40, name) for name in self.shapes]
-        upper = axes.legend(handles=sizes, loc="upper center", ncols=len(sizes), columnspacing=1.4, borderpad=0)
-        axes.add_artist(upper)
-        shapes += more
-        axes.legend(handles=shapes, loc="lower center", ncols=len(shapes), columnspacing=1.4, borderpad=0)
+        lines = [
+            [_handle("o", self.area(name, size), f"{name} = {size}") for size in self.sizes[name]] for name in sizes
+        ]
+        lines.append([_handle(SHAPES[name], 36, name) for name in self.shapes] + list(more))
+        for number, handles in enumerate(lines):
+            drawn = axes.legend(
+                handles=handles,
+                loc="center",
+                bbox_to_anchor=(0.5, 1 - (number + 0.5) / len(lines)),
+                ncols=len(handles),
+                columnspacing=1.2,
+                handletextpad=0.2,
+                borderpad=0,
+            )
+            if number < len(lines) - 1:
+                axes.add_artist(drawn)
 
 
-def _octaves(numbers: Sequence[int]) -> float:
-    """Width of the axis on which the numbers stand."""
-    return log2(_BESIDE**2 * max(numbers) / min(numbers))
+def log_axis(axis: Axis, values: Sequence[float]) -> None:
+    """Logarithmic, with as many labels as the span of the values bears."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) < 200 * min(values) else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
 
 
 def _handle(marker: str, area: float, label: str) -> Line2D:
     return Line2D(
         [], [], linestyle="", marker=marker, markersize=area**0.5, color=MUTED, markeredgecolor="white", label=label
     )
+
+
+def thin(label: str) -> Line2D:
+    """Legend entry of lines across panels."""
+    return Line2D([], [], linestyle=DASHES, linewidth=THIN, color=MUTED, label=label)
 
 
 def hollow(label: str) -> Line2D:

@@ -1,4 +1,6 @@
-"""Figure 2: how PQGAN works, drawn."""
+"""Figure 2: vector quantisation above, product quantisation below, drawn (section 3.1)."""
+
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
@@ -8,142 +10,178 @@ from pqgan.settings import Settings
 
 from .. import contents, wording
 from ..results import Results
-from .style import ACCENT, DOUBLE, INK, MUTED, Picture, new_figure, subspaces_map
+from .style import ACCENT, DOUBLE, FAINT, INK, MUTED, Picture, new_figure, subspaces_map
 
-MIDDLE = 2.75
-ROWS = {"1": 4.45, "2": 3.55, "S": 1.05}
-"""Subspace -> height of its row; the dots stand between 2 and S."""
-SLICE = 0.62
+MIDDLE = 3.3
+"""Height of encoder and decoder."""
+CHANNELS = 8
+"""Cells of a latent vector, as many in both."""
+CELL = 0.2
+"""Side of a cell."""
+UPPER, LOWER = (3.55, 6.45), (0.0, 3.05)
+"""Bottom and top of what is vector and what is product quantisation."""
+LEFT, RIGHT = 3.7, 10.3
+"""Ends of both."""
+SPLIT = ("1", "2", "S")
+"""Subspaces that are drawn; between the last two stand dots."""
 
 
 def figure2(settings: Settings, plan: Plan, results: Results) -> Picture:
-    """Encoder, split into S subspaces, S codebooks, concatenation, decoder, discriminator."""
-    title = contents.ITEMS["figure2"] + ": product quantisation between encoder and decoder"
-    figure = new_figure(DOUBLE, 3.3, title, f"scale {settings.name} · schematic, no measurement (n = 0)")
+    """Encoder, the two ways to quantise a latent vector, decoder."""
+    title = contents.ITEMS["figure2"]
+    figure = new_figure(DOUBLE, 3.8, title, f"scale {settings.name} · schematic, no measurement (n = 0)")
     axes = figure.add_subplot()
-    axes.set(xlim=(0, 14), ylim=(-0.35, 5.75), aspect="equal")
+    axes.set(xlim=(0, 14), ylim=(-0.1, 6.55), aspect="equal")
     axes.set_axis_off()
-    colours = dict(zip(ROWS, (subspaces_map()(share) for share in (0.15, 0.5, 0.85)), strict=True))
-    _photo(axes, 0.1, "$x$")
-    _trapezoid(axes, 1.75, 1.0, wide_left=True, name="Encoder")
-    _trapezoid(axes, 9.55, 1.0, wide_left=False, name="Decoder")
-    _photo(axes, 11.0, r"$\hat{x}$")
-    for left, name in ((3.35, "$z_e$"), (8.25, "$z_q$")):
-        _slices(axes, left, name, colours)
-    _codebooks(axes, colours)
-    _discriminator(axes)
-    for start, end in ((1.35, 1.7), (2.8, 3.25), (9.05, 9.5), (10.6, 10.95)):
+    _photo(axes, 0.05, "$x$")
+    _trapezoid(axes, 1.3, wide_left=True, name="Encoder")
+    _latent(axes, 2.55, "$z_e$")
+    _latent(axes, 10.67, "$z_q$")
+    _trapezoid(axes, 11.7, wide_left=False, name="Decoder")
+    _photo(axes, 12.9, r"$\hat{x}$")
+    for start, end in ((1.1, 1.28), (2.32, 2.53), (11.47, 11.68), (12.7, 12.88)):
         _arrow(axes, (start, MIDDLE), (end, MIDDLE))
-    _arrow(axes, (12.25, MIDDLE), (12.6, MIDDLE))
-    _label(axes, 3.65, 5.45, "split into S\nsubspaces")
-    _label(axes, 6.1, 5.45, "nearest codeword,\nsubspace by subspace")
-    _label(axes, 8.55, 5.45, "concatenate")
-    _arrow(axes, (8.55, 0.1), (3.65, 0.1), dashed=True)
-    _label(axes, 6.1, -0.15, "straight-through gradient")
+    _vector(axes)
+    _product(axes)
     caption = wording.caption(
-        "Schematic of PQGAN, no measurement. The encoder's latent z_e of d channels at each of h × w positions is",
-        "split into S subspaces of d/S channels; each is replaced by the nearest of the K codewords of its own",
-        "codebook; their concatenation z_q is decoded; a PatchGAN discriminator plays against the reconstruction.",
-        f"S = 1 is VQGAN, S = d scalar quantisation. The same at every scale (here: {wording.run_of(settings)},",
-        "n = 0 images, no feature networks).",
+        "Schematic, no measurement. Vector quantisation (VQ, above) and product quantisation (PQ, below) between the "
+        "encoder and the decoder of the same autoencoder. VQ replaces each latent vector of d channels, of which z_e "
+        "has h × w, by the nearest of the K codewords of one codebook. PQ splits the vector into S subspaces of d/S "
+        "channels and replaces each by the nearest of the K codewords of its own codebook, so that S short searches "
+        "choose among K^S vectors. S = 1 is VQ, S = d scalar quantisation. The same at every scale (here: "
+        f"{wording.run_of(settings)}, n = 0 images, no feature networks).",
     )
     alt = wording.caption(
-        "Image, encoder, a latent split into S slices, one codebook of K codewords for each slice, the concatenated",
-        "slices, decoder, reconstruction, discriminator.",
+        "Image, encoder, latents z_e, two boxes, latents z_q, decoder, reconstruction. Upper box, vector quantisation:",
+        "a whole latent vector and one codebook of K codewords as long as it, the nearest of which is framed. Lower",
+        "box, product quantisation: the vector split into S parts, each with a codebook of K short codewords of its",
+        "own, one framed in each, and the vector put together from these.",
     )
     return Picture(figure, title, caption, alt)
 
 
+def _vector(axes: Axes) -> None:
+    """One codebook of K codewords of d channels."""
+    bottom, _ = UPPER
+    _box(axes, UPPER, "Vector quantisation (VQ)", "one of K vectors")
+    middle = bottom + 1.32
+    low = middle - CHANNELS * CELL / 2
+    _bar(axes, LEFT + 0.45, low, ["0.62"] * CHANNELS)
+    first, gap, chosen = 5.95, 0.32, 2
+    for place in range(5):
+        left = first + gap * place
+        _bar(axes, left, low, ["0.62" if place == chosen else "0.9"] * CHANNELS, framed=place == chosen)
+    _dots(axes, first + gap * 5 + 0.1, middle)
+    _bar(axes, first + gap * 6 + 0.3, low, ["0.9"] * CHANNELS)
+    _below(axes, bottom, "d channels", "one codebook C: K codewords of d channels")
+    _bar(axes, RIGHT - 0.65, low, ["0.62"] * CHANNELS)
+    _arrow(axes, (LEFT + 0.75, middle), (first - 0.1, middle))
+    _arrow(axes, (first + gap * 6 + 0.6, middle), (RIGHT - 0.75, middle))
+    _label(axes, (LEFT + 0.7 + first) / 2, middle + 0.25, "nearest\nof K", 6.5, va="bottom")
+    _joined(axes, middle)
+
+
+def _product(axes: Axes) -> None:
+    """S codebooks of K codewords of d/S channels."""
+    bottom, _ = LOWER
+    _box(axes, LOWER, "Product quantisation (PQ)", "one of $K^S$ vectors")
+    tones = dict(zip(SPLIT, (subspaces_map()(share) for share in (0.25, 0.6, 1.0)), strict=True))
+    heights = {"1": bottom + 2.2, "2": bottom + 1.62, "S": bottom + 0.62}
+    first, gap = 5.95, 0.32
+    for (name, height), chosen in zip(heights.items(), (1, 4, 3), strict=True):
+        low = height - CELL
+        _bar(axes, LEFT + 0.45, low, [tones[name]] * 2)
+        _label(axes, LEFT + 0.3, height, name, 6.5)
+        for place in range(5):
+            left = first + gap * place
+            _bar(axes, left, low, [tones[name] if place == chosen else "0.9"] * 2, framed=place == chosen)
+        _dots(axes, first + gap * 5 + 0.1, height)
+        _bar(axes, first + gap * 6 + 0.3, low, ["0.9"] * 2)
+        _bar(axes, RIGHT - 0.65, low, [tones[name]] * 2)
+        _label(axes, RIGHT - 0.3, height, name, 6.5)
+        _arrow(axes, (LEFT + 0.75, height), (first - 0.1, height))
+        _arrow(axes, (first + gap * 6 + 0.6, height), (RIGHT - 0.75, height))
+        _label(axes, first - 0.75, height + 0.16, f"$C^{{({name})}}$", 7)
+    for x in (LEFT + 0.55, first + gap * 3 + 0.2, RIGHT - 0.55):
+        for step in range(3):
+            axes.add_patch(Circle((x, bottom + 1.25 - 0.13 * step), 0.03, color=MUTED))
+    _below(axes, bottom, "S × d/S channels", "S codebooks: K codewords of d/S channels each")
+    _joined(axes, bottom + 1.4)
+
+
+def _joined(axes: Axes, height: float) -> None:
+    """Arrows from z_e into a box, and out of it to z_q."""
+    start, end = (3.34, MIDDLE), (10.65, MIDDLE)
+    _arrow(axes, start, (LEFT, height))
+    _arrow(axes, (RIGHT, height), end)
+
+
+def _below(axes: Axes, bottom: float, vector: str, codebooks: str) -> None:
+    _label(axes, LEFT + 0.15, bottom + 0.2, vector, 6.5, ha="left")
+    _label(axes, RIGHT - 0.15, bottom + 0.2, codebooks, 6.5, ha="right")
+
+
+def _box(axes: Axes, ends: tuple[float, float], name: str, size: str) -> None:
+    bottom, top = ends
+    axes.add_patch(
+        Rectangle((LEFT, bottom), RIGHT - LEFT, top - bottom, facecolor="white", edgecolor=MUTED, linewidth=0.8)
+    )
+    _label(axes, LEFT + 0.15, top - 0.25, name, 8, ha="left", fontweight="bold")
+    _label(axes, RIGHT - 0.15, top - 0.25, size, 8, ha="right")
+
+
+def _bar(axes: Axes, left: float, low: float, cells: Sequence, framed: bool = False) -> None:
+    """A vector, a cell for each of some channels."""
+    for number, tone in enumerate(cells):
+        axes.add_patch(
+            Rectangle((left, low + number * CELL), CELL, CELL, facecolor=tone, edgecolor="white", linewidth=0.5)
+        )
+    edge = {"edgecolor": ACCENT, "linewidth": 1.8} if framed else {"edgecolor": INK, "linewidth": 0.5}
+    axes.add_patch(Rectangle((left, low), CELL, CELL * len(cells), fill=False, zorder=3, **edge))
+
+
 def _label(axes: Axes, x: float, y: float, text: str, size: float = 7, **more) -> None:
-    axes.text(x, y, text, ha="center", va="center", fontsize=size, **more)
+    axes.text(x, y, text, fontsize=size, parse_math=True, **{"ha": "center", "va": "center", **more})
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], dashed: bool = False) -> None:
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     axes.add_patch(
         FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=7,
-            shrinkA=0,
-            shrinkB=0,
-            linewidth=0.8,
-            linestyle=(0, (4, 3)) if dashed else "-",
-            color=MUTED if dashed else INK,
+            start, end, arrowstyle="-|>", mutation_scale=7, shrinkA=0, shrinkB=0, linewidth=0.8, color=INK, zorder=2
         )
     )
 
 
 def _photo(axes: Axes, left: float, name: str) -> None:
-    side, bottom = 1.2, MIDDLE - 0.6
+    side, bottom = 1.02, MIDDLE - 0.51
     axes.add_patch(Rectangle((left, bottom), side, side, facecolor="#e7eef5", edgecolor=INK, linewidth=0.8))
-    axes.add_patch(Circle((left + 0.88, bottom + 0.88), 0.13, color="#e9b44c"))
-    hills = [(0, 0), (0, 0.35), (0.35, 0.75), (0.6, 0.45), (0.85, 0.65), (1.2, 0.3), (1.2, 0)]
+    axes.add_patch(Circle((left + 0.75, bottom + 0.75), 0.11, color="#e9b44c"))
+    hills = [(0, 0), (0, 0.3), (0.3, 0.64), (0.51, 0.38), (0.72, 0.55), (side, 0.25), (side, 0)]
     axes.add_patch(Polygon([(left + x, bottom + y) for x, y in hills], facecolor="#7a9a7e", edgecolor="none"))
     axes.add_patch(Rectangle((left, bottom), side, side, fill=False, edgecolor=INK, linewidth=0.8))
-    _label(axes, left + side / 2, bottom - 0.3, name, 8)
+    _label(axes, left + side / 2, bottom - 0.25, name, 8)
 
 
-def _trapezoid(axes: Axes, left: float, width: float, *, wide_left: bool, name: str) -> None:
-    near, far = (1.1, 0.6) if wide_left else (0.6, 1.1)
-    corners = [(left, -near), (left, near), (left + width, far), (left + width, -far)]
+def _trapezoid(axes: Axes, left: float, *, wide_left: bool, name: str) -> None:
+    near, far = (1.0, 0.5) if wide_left else (0.5, 1.0)
+    corners = [(left, -near), (left, near), (left + 1, far), (left + 1, -far)]
     axes.add_patch(Polygon([(x, MIDDLE + y) for x, y in corners], facecolor="#eef0f2", edgecolor=INK, linewidth=0.8))
-    _label(axes, left + width / 2, MIDDLE, name)
+    _label(axes, left + 0.5, MIDDLE, name, 6.5)
 
 
-def _dots(axes: Axes, x: float) -> None:
+def _latent(axes: Axes, left: float, name: str) -> None:
+    """h × w vectors, one of which is looked at."""
+    side, low = 0.19, MIDDLE - 2 * 0.19
+    for row in range(4):
+        for column in range(4):
+            tone = MUTED if (row, column) == (2, 3) else FAINT
+            place = (left + column * side, low + row * side)
+            axes.add_patch(Rectangle(place, side, side, facecolor=tone, edgecolor="white", linewidth=0.6))
+    axes.add_patch(Rectangle((left, low), 4 * side, 4 * side, fill=False, edgecolor=INK, linewidth=0.8))
+    _label(axes, left + 2 * side, low - 0.25, name, 8)
+    _label(axes, left + 2 * side, low - 0.58, "h × w × d", 6)
+
+
+def _dots(axes: Axes, x: float, height: float) -> None:
     for step in range(3):
-        axes.add_patch(Circle((x, 2.5 - 0.25 * step), 0.04, color=MUTED))
-
-
-def _slices(axes: Axes, left: float, name: str, colours: dict) -> None:
-    top, bottom = max(ROWS.values()) + SLICE / 2, min(ROWS.values()) - SLICE / 2
-    axes.add_patch(
-        Rectangle((left - 0.08, bottom - 0.08), 0.76, top - bottom + 0.16, fill=False, edgecolor=MUTED, linewidth=0.8)
-    )
-    for row, height in ROWS.items():
-        axes.add_patch(
-            Rectangle((left, height - SLICE / 2), 0.6, SLICE, facecolor=colours[row], edgecolor="white", linewidth=0.8)
-        )
-        _label(axes, left + 0.3, height, row, color="white" if row != "S" else INK)
-    _dots(axes, left + 0.3)
-    _label(axes, left + 0.3, 0.4, f"{name}: d × h × w")
-
-
-def _codebooks(axes: Axes, colours: dict) -> None:
-    left, cell, shown = 5.05, 0.3, 7
-    for number, (row, height) in enumerate(ROWS.items()):
-        chosen = (2, 5, 3)[number]
-        for place in range(shown):
-            x = left + place * cell
-            axes.add_patch(
-                Rectangle(
-                    (x, height - SLICE / 2 + 0.1),
-                    cell,
-                    SLICE - 0.2,
-                    facecolor=colours[row],
-                    alpha=1.0 if place == chosen else 0.22,
-                    edgecolor="white",
-                    linewidth=0.8,
-                )
-            )
-        axes.add_patch(
-            Rectangle(
-                (left + chosen * cell, height - SLICE / 2 + 0.1),
-                cell,
-                SLICE - 0.2,
-                fill=False,
-                edgecolor=ACCENT,
-                linewidth=1.2,
-            )
-        )
-        _label(axes, left + shown * cell / 2, height - 0.4, f"codebook $C_{{{row}}}$: K × d/S", 6.5)
-        _arrow(axes, (4.1, height), (left - 0.05, height))
-        _arrow(axes, (left + shown * cell + 0.05, height), (8.12, height))
-    _dots(axes, left + shown * cell / 2)
-
-
-def _discriminator(axes: Axes) -> None:
-    axes.add_patch(Rectangle((12.65, MIDDLE - 0.6), 1.25, 1.2, facecolor="#eef0f2", edgecolor=INK, linewidth=0.8))
-    _label(axes, 13.275, MIDDLE, "Discrim-\ninator")
-    _label(axes, 13.275, MIDDLE - 0.95, "real or fake,\npatch by patch", 6)
+        axes.add_patch(Circle((x + 0.12 * step, height), 0.03, color=MUTED))

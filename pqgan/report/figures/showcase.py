@@ -1,8 +1,7 @@
-"""Figures 1 and 7: originals beside reconstructions, each with its most detailed part enlarged."""
+"""Figures 1 and 7, and what fine-tuning changes: originals, reconstructions and their most detailed part enlarged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,102 +9,177 @@ from matplotlib.patches import Rectangle
 
 from pqgan.errors import DataError
 from pqgan.plan import Plan
+from pqgan.records import Measurement
 from pqgan.settings import Settings
+from pqgan.settings.names import DOUBLE, VALIDATION
 
 from .. import contents, formats, wording
 from ..results import Results
 from .grid import image_grid, load, show
-from .style import DOUBLE, FRAME, INK, Picture, wrapped
+from .style import DOUBLE as WIDTH
+from .style import DPI, FRAME, INK, Picture, wrapped
 
-SHOWN = "showcase/val"
-ZOOM = 4
-"""Side of an image over the side of its enlarged part."""
-_INSET = 0.375
+CHAPTER = "evaluate_finetuned"
+FIGURE1, FIGURE7 = {DOUBLE: 1, VALIDATION: 2}, {DOUBLE: 2, VALIDATION: 3}
+"""Role of a set -> images of it, the first ones in Figure 1 and the last ones in Figure 7."""
+ZOOM = 6
+"""Side of an image over the side of its enlarged part, at least."""
+_INSET = 0.4
 """Side of the enlarged part as it is drawn, over that of the image: it covers no frame in the middle."""
+_LINE = 0.13
+"""Height of a line of a head, inches."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A column: an evaluation and what its pictures are called."""
+    """A column: an evaluation at high resolution and what stands above it."""
 
-    chapter: str
     name: str
     title: str
+    """Lines."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one set: its role, and which of the pictures that an evaluation kept are shown."""
+
+    role: str
+    shown: slice
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a block shows."""
+
+    set: str
+    side: int
+    """Of its images, pixels."""
+    images: str
+    """Which of the set, from 1."""
+    rows: list[list[np.ndarray]]
+    """An original and its reconstruction by each method, (H, W, 3) uint8."""
+    psnr: list[Measurement]
+    """Of each method on the whole set."""
+
+    @property
+    def n(self) -> str:
+        return wording.counts(self.psnr)
 
 
 def figure1(settings: Settings, plan: Plan, results: Results) -> Picture:
-    """The KL baseline and the selected tokenizers, on the validation set."""
-    methods = [Method("evaluate", name, f"KL, {name}") for name in contents.continuous(plan)[:1]]
-    for factor in sorted(settings.scale.selection.factors, reverse=True):
-        name = results.selected(factor)["run"]
-        methods.append(Method("evaluate", name, f"PQGAN, {name}"))
-    return _compare(
-        settings, results, "figure1", methods, settings.scale.evaluation.data, 4, "each tokenizer's reconstruction"
-    )
+    """The Stable Diffusion VAE and the fine-tuned tokenizers, at both resolutions (section 4.5)."""
+    return _beside_the_vae(settings, plan, results, "figure1", {r: slice(0, n) for r, n in FIGURE1.items()})
 
 
 def figure7(settings: Settings, plan: Plan, results: Results) -> Picture:
-    """The selected tokenizers at high resolution, before and after fine-tuning."""
-    methods = []
-    for factor in sorted(settings.scale.selection.factors):
-        for stage, when in (("selected", "before"), ("finetuned", "after")):
-            methods.append(Method("evaluate_finetuned", f"{stage}-f{factor}", f"F = {factor}, {when}"))
-    side = settings.scale.finetune.training.resolution
-    says = f"the reconstructions of the selected tokenizers before and after fine-tuning at {side} px"
-    return _compare(settings, results, "figure7", methods, settings.scale.evaluation.finetune_data, 3, says)
+    """More of Figure 1 (appendix E)."""
+    return _beside_the_vae(settings, plan, results, "figure7", {r: slice(-n, None) for r, n in FIGURE7.items()})
+
+
+def figure_finetuned(settings: Settings, plan: Plan, results: Results) -> Picture:
+    """The selected tokenizers before and after fine-tuning, at its resolution; not in the paper."""
+    methods = [
+        Method(f"{stage}-f{factor}", f"F = {factor}, {when}")
+        for factor in sorted(settings.scale.selection.factors)
+        for stage, when in (("selected", "before"), ("finetuned", "after"))
+    ]
+    says = "the reconstructions of the selected tokenizers before and after fine-tuning at "
+    says += f"{settings.scale.finetune.training.resolution} px, which the paper does not show"
+    return _compare(settings, results, "figure_finetuned", methods, [Block(VALIDATION, slice(0, 3))], says)
+
+
+def _beside_the_vae(settings: Settings, plan: Plan, results: Results, item: str, shown: Mapping[str, slice]) -> Picture:
+    vae, *finetuned = contents.beside_the_vae(plan)
+    record = results.record(CHAPTER, vae)
+    name = wording.autoencoder(settings, record)
+    plays = "" if name == wording.STABLE_DIFFUSION_VAE else "in the role of the SD VAE"
+    methods = [Method(vae, "\n".join(filter(None, (f"{name}, F = {record.subject['F']}", plays))))]
+    tuned = []
+    for each in finetuned:
+        subject = results.record(CHAPTER, each).subject
+        methods.append(Method(each, "PQGAN, F = {F}".format(**subject)))
+        tuned.append("d = {d}, S = {S}, K = {K} at F = {F}".format(**subject))
+    role = f"{plays}, which the paper shows here" if plays else "as in the paper"
+    untrained = "; its weights are random and untrained, so that its pictures say nothing of a trained VAE"
+    says = (
+        f"the reconstructions of the {name} ({role}{untrained if wording.UNTRAINED in name else ''}) and of PQGAN, "
+        f"fine-tuned at {settings.scale.finetune.training.resolution} px ({wording.listed(tuned)})"
+    )
+    return _compare(settings, results, item, methods, [Block(*each) for each in shown.items()], says)
 
 
 def _compare(
-    settings: Settings,
-    results: Results,
-    item: str,
-    methods: Sequence[Method],
-    prepared: str,
-    rows: int,
-    says: str,
+    settings: Settings, results: Results, item: str, methods: Sequence[Method], blocks: Sequence[Block], says: str
 ) -> Picture:
-    behind = [results.measurement(method.chapter, method.name, "psnr", "val") for method in methods]
-    n = wording.counts(behind)
-    originals = _pictures(results, methods[0], "original")[:rows]
-    footer = wording.footer(settings, f"set {prepared}, n = {n} images behind each mean PSNR")
+    read = [_read(settings, results, methods, block) for block in blocks]
+    titles = [_fitted(method.title) for method in methods]
+    above = [space for number, block in enumerate(read) for space in _space_above(block, () if number else titles)]
+    behind = [measurement for block in read for measurement in block.psnr]
+    facts = [f"set {block.set}, n = {block.n}" for block in read]
+    footer = wording.footer(settings, f"images behind each mean PSNR: {wording.listed(facts)}")
     title = contents.ITEMS[item]
-    figure, axes = image_grid(len(originals), 1 + len(methods), width=DOUBLE, title=title, footer=footer, head=0.32)
-    heads = ["Original\n", *map(_head, methods, behind)]
-    for place, head in enumerate(heads):
-        axes[0, place].set_title(head, fontsize=7, pad=3)
-    for line, path in enumerate(originals):
-        original = load(path)
-        window = detailed_window(original, max(original.shape[:2]) // ZOOM)
-        _show(axes[line, 0], original, window)
-        for place, method in enumerate(methods, start=1):
-            reconstruction = load(_pictures(results, method, "reconstruction")[line])
-            if reconstruction.shape != original.shape:
-                raise DataError(
-                    f"{results.folder(method.chapter, method.name)}/{SHOWN}: picture {line} has another size than the "
-                    "original; expected pairs of one set; delete the folder"
-                )
-            _show(axes[line, place], reconstruction, window)
-    side = settings.scale.data.sets[prepared].size
+    figure, axes = image_grid(len(above), 1 + len(methods), width=WIDTH, title=title, footer=footer, above=above)
+    line, enlarged = 0, {}
+    for number, block in enumerate(read):
+        heads = [f"{formats.metric('psnr', mean.value)} dB over {formats.count(mean.n)} images" for mean in block.psnr]
+        if not number:
+            heads = [f"{name}\n{head}" for name, head in zip(titles, heads, strict=True)]
+        for place, head in zip(axes[line], [f"Original, {block.side} px", *heads], strict=True):
+            place.set_title(head, fontsize=7, pad=3)
+        for pictures in block.rows:
+            window = detailed_window(pictures[0], _window_side(axes[line, 0], block.side))
+            for place, picture in zip(axes[line], pictures, strict=True):
+                _show(place, picture, window)
+            enlarged[f"{_INSET * block.side / window[2]:.2g} times at {block.side} px"] = None
+            line += 1
+    rows = [f"{block.images} of the set {block.set}, stored at {block.side} px, n = {block.n}" for block in read]
     caption = wording.caption(
         f"Originals (left) and {says}. The framed part, the one with most detail in the original, is enlarged",
-        f"{_INSET * ZOOM:.2g} times in the opposite corner. All is measured by this run: {wording.run_of(settings)},",
-        f"the first {len(originals)} images of the set {prepared}, stored at {side} px. Above each column stands the",
-        f"PSNR of the whole set (n = {n}), not of these images.",
+        f"{wording.listed(enlarged)} in the opposite corner. All is measured by this run: {wording.run_of(settings)}.",
+        f"From above: {'; then '.join(rows)}. The PSNR above the columns is the mean over all n images of the set, not",
+        "that of these images.",
         wording.networks(behind),
         *wording.protocols(behind),
     )
-    shown = wording.listed(method.title for method in methods)
-    alt = f"A grid of {len(originals)} photographs and their reconstructions by {shown}."
+    columns = wording.listed(method.title.replace("\n", " ") for method in methods)
+    alt = f"A grid of {len(above)} photographs and their reconstructions by {columns}."
     return Picture(figure, title, caption, alt, behind)
 
 
-def _head(method: Method, psnr) -> str:
-    head = wrapped(method.title, 1.5, 7)
-    return f"{head}\n{formats.metric('psnr', psnr.value)} dB over {formats.count(psnr.n)} images"
+def _read(settings: Settings, results: Results, methods: Sequence[Method], block: Block) -> "_Read":
+    below = f"showcase/{block.role}"
+    originals = results.pictures(CHAPTER, methods[0].name, "*_original.png", below)[block.shown]
+    rows = [[load(path)] for path in originals]
+    for method in methods:
+        reconstructions = results.pictures(CHAPTER, method.name, "*_reconstruction.png", below)[block.shown]
+        pictures = [load(path) for path in reconstructions]
+        if [picture.shape for picture in pictures] != [row[0].shape for row in rows]:
+            raise DataError(
+                f"{reconstructions[0].parent}: pictures of another number or size than the originals; expected pairs "
+                "of one set; delete the folder"
+            )
+        for row, picture in zip(rows, pictures, strict=True):
+            row.append(picture)
+    numbers = [int(path.stem.partition("_")[0]) + 1 for path in originals]
+    prepared = settings.scale.evaluation.high_resolution[block.role]
+    return _Read(
+        set=prepared,
+        side=settings.scale.data.sets[prepared].size,
+        images=f"{'image' if len(numbers) == 1 else 'images'} {wording.listed(numbers)}",
+        rows=rows,
+        psnr=[results.measurement(CHAPTER, method.name, "psnr", block.role) for method in methods],
+    )
 
 
-def _pictures(results: Results, method: Method, kind: str) -> list[Path]:
-    return results.pictures(method.chapter, method.name, f"*_{kind}.png", SHOWN)
+def _space_above(block: "_Read", titles: Sequence[str]) -> list[float]:
+    """Inches above each row of a block: its heads, with the titles' lines where there are any."""
+    lines = 1 + max((title.count("\n") + 1 for title in titles), default=0)
+    return [lines * _LINE + 0.06, *[0.0] * (len(block.rows) - 1)]
+
+
+def _fitted(title: str) -> str:
+    """A title whose every line fits a column."""
+    return "\n".join(wrapped(line, 1.55, 7) for line in title.split("\n"))
 
 
 def detailed_window(image: np.ndarray, side: int) -> tuple[int, int, int]:
@@ -123,6 +197,12 @@ def detailed_window(image: np.ndarray, side: int) -> tuple[int, int, int]:
     inner = inside[margin : inside.shape[0] - margin, margin : inside.shape[1] - margin]
     top, left = np.unravel_index(inner.argmax(), inner.shape)
     return int(left) + margin, int(top) + margin, side
+
+
+def _window_side(axes: Axes, side: int) -> int:
+    """Side of the part of an image that is enlarged, pixels: no more than the figure has for it."""
+    drawn = _INSET * axes.get_position().width * axes.figure.get_figwidth() * DPI
+    return max(1, min(side // ZOOM, int(drawn)))
 
 
 def _show(axes: Axes, image: np.ndarray, window: tuple[int, int, int]) -> None:

@@ -11,19 +11,29 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from pqgan.records import Measurement
+from pqgan.settings import Settings
 
-from ..wording import random_networks
+from ..text import one_line, spelled
+from ..wording import caption, footer, random_networks, run_of
+
+FONT = "DejaVu Sans"
+"""That comes with matplotlib."""
 
 DOUBLE = 7.0
 """Width of two text columns, inches."""
 DPI = 200
+LINES = 12
+"""Of a text, at most; a longer one is cut short, and stands in full in the words beside the figure."""
 INK, MUTED, FAINT = "#1b1f24", "#5c6670", "#d6dade"
 ACCENT, FRAME = "#c2410c", "#ffe14d"
 
 _STYLE = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
+    "text.parse_math": False,  # a dollar in a prompt is a dollar; what is mathematics says so
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -85,18 +95,36 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, title: str, footer: str) -> Figure:
+def new_figure(width: float, height: float, title: str, small_print: str) -> Figure:
     """A figure of a size in inches, with its title above and its small print below."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(wrapped(title, width, 9.5))
-    figure.supxlabel(wrapped(footer, width, 6), x=0.01, ha="left", fontsize=6, color=MUTED)
+    figure.supxlabel(wrapped(small_print, width, 6), x=0.01, ha="left", fontsize=6, color=MUTED)
     return figure
 
 
-def wrapped(text: str, width: float, size: float) -> str:
-    """Text in lines that fit a width in inches at a font size in points."""
+def note(settings: Settings, title: str, says: str) -> Picture:
+    """A figure of one sentence, where a scale has nothing that the figure could show."""
+    figure = new_figure(DOUBLE, 1.0, title, footer(settings, "nothing to show (n = 0)"))
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, wrapped(says, DOUBLE - 0.6, 8), ha="center", va="center", transform=axes.transAxes)
+    rest = f"Nothing was drawn: {run_of(settings)}, n = 0 images, no feature networks."
+    return Picture(figure, title, caption(says, rest), says)
+
+
+def wrapped(text: str, width: float, size: float, lines: int = LINES) -> str:
+    """Text in lines, at most so many, that fit a width in inches at a font size in points."""
     # DejaVu Sans is on average 0.58 em wide
-    return textwrap.fill(text, max(8, int(width * 72 / (0.58 * size))))
+    broad = max(8, int(width * 72 / (0.58 * size)))
+    return textwrap.fill(drawable(text), broad, max_lines=lines, placeholder=" …")
+
+
+def drawable(text: str) -> str:
+    """Lines of text as the font has them; what it lacks stands by number."""
+    glyphs = get_font(findfont(FONT))
+    lines = [one_line(line) for line in text.split("\n")]
+    return "\n".join(spelled(line, lambda character: glyphs.get_char_index(ord(character)) > 0) for line in lines)
 
 
 def subspaces_map() -> Colormap:
@@ -108,6 +136,9 @@ def files(picture: Picture) -> dict[str, bytes]:
     """The figure as pdf and png; the same bytes every time."""
     written = {}
     with style():
+        for text in picture.figure.findobj(Text):
+            if not text.get_parse_math():
+                text.set_text(drawable(text.get_text()))
         for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
             file = io.BytesIO()
             picture.figure.savefig(file, format=kind, metadata=metadata)

@@ -1,130 +1,187 @@
-"""Figures 3 and 6: the sweep, one marker a configuration."""
+"""Figures 3 and 6, and figure_factors: the sweep, one marker a configuration (sections 4.2, 4.3, appendix C)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite, nan
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
 
 from pqgan.plan import Plan
+from pqgan.records import Measurement
 from pqgan.settings import Settings
 
 from .. import contents, wording
 from ..results import Results
-from .scatter import LEGEND, Point, Scale
-from .style import DOUBLE, Picture, new_figure
+from .scatter import LINE, Point, Scale, log_axis, thin
+from .style import DOUBLE, Picture, new_figure, note
 
-LABELS = {"rfid": "rFID (lower is better)", "psnr": "PSNR [dB] (higher is better)", "H_n": "$H_n$", "P_n": "$P_n$"}
+LABELS = {
+    "rfid": "rFID ↓",
+    "psnr": "PSNR [dB] ↑",
+    "cmmd": "CMMD ↓",
+    "lpips": "LPIPS ↓",
+    "H_n": "$H_n$",
+    "P_n": "$P_n$",
+}
+RATIOS = ("rfid", "cmmd", "lpips")
+"""Metrics on logarithmic axes; PSNR is in dB already, and H_n and P_n are shares."""
+SHARES = ("H_n", "P_n")
+PANELS = {"d": "K", "S": "d", "K": "d"}
+"""Number on the horizontal axis of each panel -> what the area of its markers shows (section 4.2)."""
+NUMBERS = {"d": "d, latent channels", "S": "S, subspaces", "K": "K, codewords per subspace"}
+PANEL = 1.5
+"""Height of a row of panels, inches."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels of one metric at one factor F."""
+
+    F: int
+    metric: str
+    mark: str = ""
+    """What stands above its first panel."""
 
 
 def figure3(settings: Settings, plan: Plan, results: Results) -> Picture:
-    """rFID and PSNR against d, colour S, area K; a row of panels for each F."""
-    return _panels(
-        settings,
-        plan,
-        results,
-        "figure3",
-        ("rfid", "psnr"),
-        x="d",
-        sized_by="K",
-        x_label="d, latent channels",
-        says="rFID (left) and PSNR (right) of every product-quantised configuration of the sweep against the latent "
-        "channels d. Colour: subspaces S. Marker area: codewords K a subspace. Markers of one d stand beside each "
-        "other in order of S, then K.",
-    )
+    """(a) rFID and (b) H_n and P_n, each over d, S and K, at one factor F."""
+    factor = contents.shown_factor(plan, "figure3")
+    rows = [Row(factor, "rfid", "(a)"), Row(factor, "H_n", "(b)"), Row(factor, "P_n")]
+    says = "(a) rFID, both axes logarithmic. (b) Normalised entropy H_n and normalised perplexity P_n of the codes, "
+    says += "linear over a logarithmic axis; 1 is even use."
+    return _of_one_factor(settings, plan, results, "figure3", rows, says)
 
 
 def figure6(settings: Settings, plan: Plan, results: Results) -> Picture:
-    """H_n and P_n against K, colour S, area d; a row of panels for each F."""
-    return _panels(
-        settings,
-        plan,
-        results,
-        "figure6",
-        ("H_n", "P_n"),
-        x="K",
-        sized_by="d",
-        x_label="K, codewords a subspace",
-        says="Normalised entropy H_n (left) and normalised perplexity P_n (right) of the codes of every "
-        "product-quantised configuration of the sweep against the codewords K; 1 is even use. Colour: subspaces S. "
-        "Marker area: latent channels d. Markers of one K stand beside each other in order of S, then d.",
-    )
+    """PSNR, rFID, CMMD and LPIPS, each over d, S and K, at one factor F: twelve panels."""
+    factor = contents.shown_factor(plan, "figure6")
+    rows = [Row(factor, metric) for metric in ("psnr", "rfid", "cmmd", "lpips")]
+    says = "rFID, CMMD and LPIPS: both axes logarithmic. PSNR, which is in dB: linear over a logarithmic axis."
+    return _of_one_factor(settings, plan, results, "figure6", rows, says)
 
 
-def _points(plan: Plan, results: Results, factor: int, metric: str) -> list[Point]:
-    points = []
-    for name in contents.product_quantised(plan, factor):
-        value = results.measurement("evaluate", name, metric, "val").value
-        subject = results.record("evaluate", name).subject
-        if isfinite(value):
-            points.append(Point(**{key: subject[key] for key in ("d", "S", "K")}, value=value))
-    return points
+def figure_factors(settings: Settings, plan: Plan, results: Results) -> Picture:
+    """All values of Figures 3 and 6 at every further factor F with more than one configuration; not in the paper."""
+    factors = contents.further_factors(plan)
+    title = contents.ITEMS["figure_factors"]
+    if not factors:
+        shown = contents.shown_factor(plan, "figure_factors")
+        says = f"Scale ‘{settings.name}’ has no factor F besides F = {shown} with more than one configuration."
+        return note(settings, title, f"{says} Figures 3 and 6 show F = {shown}.")
+    rows = [Row(F, metric, f"F = {F}") for F in factors for metric in ("rfid", "psnr", "cmmd", "lpips", "H_n", "P_n")]
+    named = wording.listed(f"F = {F}" for F in factors)
+    says = f"Not in the paper: what Figures 3 and 6 show, at {named}. rFID, CMMD and LPIPS: both axes logarithmic. "
+    says += "PSNR, H_n and P_n: linear over a logarithmic axis."
+    return _panels(settings, plan, results, title, rows, says)
 
 
-def _panels(
-    settings: Settings,
-    plan: Plan,
-    results: Results,
-    item: str,
-    metrics: Sequence[str],
-    *,
-    x: str,
-    sized_by: str,
-    x_label: str,
-    says: str,
+def _of_one_factor(
+    settings: Settings, plan: Plan, results: Results, item: str, rows: Sequence[Row], says: str
 ) -> Picture:
-    records = {
-        factor: [results.record("evaluate", name) for name in contents.product_quantised(plan, factor)]
-        for factor in contents.compared_factors(plan)
-    }
-    behind = wording.headline([record for group in records.values() for record in group], metrics, ["val"])
-    n = wording.counts(behind)
-    set_ = settings.scale.evaluation.data
-    footer = wording.footer(settings, f"set {set_}, n = {n} images a configuration", measurements=behind)
-    title = contents.ITEMS[item]
-    figure = new_figure(DOUBLE, 0.6 + LEGEND + 2.2 * len(records), title, footer)
-    grid = figure.add_gridspec(len(records) + 1, 2, height_ratios=[*[2.2] * len(records), LEGEND])
-    points = {(factor, metric): _points(plan, results, factor, metric) for factor in records for metric in metrics}
-    left_out = len(behind) - sum(map(len, points.values()))
-    scale = Scale([point for some in points.values() for point in some], sized_by, columns=2)
+    factor = rows[0].F
+    says += f" The paper names no F for its sweep: F = {factor} is the factor with most configurations of this one, "
+    says += "the smallest of equals."
+    return _panels(settings, plan, results, f"{contents.ITEMS[item]}, F = {factor}", rows, says)
+
+
+def _panels(settings: Settings, plan: Plan, results: Results, title: str, rows: Sequence[Row], says: str) -> Picture:
+    """Three panels for each row, with all that the rows share."""
+    measured = {row: _measured(results, row, contents.product_quantised(plan, row.F)) for row in rows}
+    linear = {row: _measured(results, row, results.among("evaluate", contents.linear(plan, row.F))) for row in rows}
+    points = {row: _points(results, row, found) for row, found in measured.items()}
+    levels = {row: _points(results, row, found) for row, found in linear.items()}
+    behind = [item for some in (measured, linear) for found in some.values() for item in found.values()]
+    n, set_ = wording.counts(behind), settings.scale.evaluation.data
+    footer = wording.footer(settings, f"set {set_}, n = {n} images per configuration", measurements=behind)
+    figure = new_figure(DOUBLE, 0.9 + 3 * LINE + PANEL * len(rows), title, footer)
+    grid = figure.add_gridspec(len(rows) + 1, 3, height_ratios=[*[PANEL] * len(rows), 3 * LINE])
+    most = max(map(len, points.values()))
+    scale = Scale(_all(points), most, columns=3, levels=_all(levels))
     drawn = []
-    for line, factor in enumerate(records):
-        for place, metric in enumerate(metrics):
+    for line, (row, some) in enumerate(points.items()):
+        for place, (x, sized_by) in enumerate(PANELS.items()):
             axes = figure.add_subplot(grid[line, place])
-            if points[factor, metric]:
-                scale.draw(axes, points[factor, metric], x)
-                _value_axis(axes, metric, [point.value for point in points[factor, metric]])
-            axes.set_title(f"F = {factor}", loc="left")
-            axes.set_ylabel(LABELS[metric])
-            if line == len(records) - 1:
-                axes.set_xlabel(x_label)
+            _panel(axes, scale, row, some, levels[row], x)
+            if line == 0:
+                axes.set_title(f"over {x}, area {sized_by}")
+            if line == len(rows) - 1:
+                axes.set_xlabel(NUMBERS[x])
+            else:
+                axes.tick_params(axis="x", labelbottom=False)
+            if place == 0:
+                axes.set_title(row.mark, loc="left", fontweight="bold")
+                axes.set_ylabel(LABELS[row.metric], parse_math=LABELS[row.metric].startswith("$"))
+            else:
+                axes.tick_params(axis="y", labelleft=False)
             drawn.append(axes)
     scale.colour_bar(figure, drawn)
-    scale.legend(figure.add_subplot(grid[-1, :]))
+    lines = [thin("linear (not in the paper)")] if _all(levels) else []
+    scale.legend(figure.add_subplot(grid[-1, :]), ("K", "d"), *lines)
+    left_out = len(behind) - len(_all(points)) - len(_all(levels))
     caption = wording.caption(
         says,
-        f"All values are measured by this run: {wording.run_of(settings)}, set {set_}, n = {n} images a configuration.",
-        f"Left out: {left_out} values that are not finite." if left_out else "",
+        "Each marker is a configuration of the sweep (S = 1 is VQ), at its own number. Left: over the latent "
+        "channels d, marker area the codewords K per subspace. Middle: over the subspaces S, marker area d. Right: "
+        "over K, marker area d. Colour: S. Shape: VQ, product or scalar.",
+        _of_lines(linear),
+        f"All values are measured by this run: {wording.run_of(settings)}, set {set_}, n = {n} images per",
+        "configuration.",
+        f"Left out: {left_out} values that are not finite, or not positive on a logarithmic axis." if left_out else "",
         wording.networks(behind),
         *wording.protocols(behind),
     )
-    return Picture(figure, title, caption, _alt(points, metrics, x), behind)
+    return Picture(figure, title, caption, _alt(points), behind)
 
 
-def _value_axis(axes: Axes, metric: str, values: list[float]) -> None:
-    if metric in ("H_n", "P_n"):
+def _measured(results: Results, row: Row, names: Sequence[str]) -> dict[str, Measurement]:
+    return {name: results.measurement("evaluate", name, row.metric, "val") for name in names}
+
+
+def _points(results: Results, row: Row, measured: Mapping[str, Measurement]) -> list[Point]:
+    """Those that can stand on the row's axes."""
+    return [
+        Point(**{key: results.record("evaluate", name).subject[key] for key in PANELS}, value=item.value)
+        for name, item in measured.items()
+        if _can_stand(row.metric, item.value)
+    ]
+
+
+def _all(points: Mapping[Row, list[Point]]) -> list[Point]:
+    return [point for some in points.values() for point in some]
+
+
+def _of_lines(linear: Mapping[Row, Mapping[str, Measurement]]) -> str:
+    """What the lines are; empty where there is none."""
+    names = [name for found in linear.values() for name in found]
+    if not names:
+        return ""
+    return (
+        f"Thin dashed lines across the panels, in the colour of their S: {wording.listed(names)}. These are not in the "
+        "paper: principal components of patches, product-quantised by k-means, without a network."
+    )
+
+
+def _can_stand(metric: str, value: float) -> bool:
+    return isfinite(value) and (metric not in RATIOS or value > 0)
+
+
+def _panel(axes: Axes, scale: Scale, row: Row, points: Sequence[Point], levels: Sequence[Point], x: str) -> None:
+    if not points:
+        return
+    scale.draw(axes, points, x, PANELS[x])
+    scale.draw_levels(axes, levels)
+    scale.number_axis(axes, x, (getattr(point, x) for point in points))
+    axes.margins(y=0.1)
+    if row.metric in SHARES:
         axes.set_ylim(-0.03, 1.05)
-    elif metric == "rfid" and min(values) > 0 and max(values) > 3 * min(values):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    elif row.metric in RATIOS:
+        log_axis(axes.yaxis, [point.value for point in (*points, *levels)])
 
 
-def _alt(points: Mapping[tuple[int, str], list[Point]], metrics: Sequence[str], x: str) -> str:
+def _alt(points: Mapping[Row, list[Point]]) -> str:
     words = []
-    for (factor, metric), some in points.items():
+    for row, some in points.items():
         values = [point.value for point in some] or [nan]
-        words.append(f"F={factor}: {wording.NAMES[metric]} from {min(values):.3g} to {max(values):.3g}")
-    names = " and ".join(wording.NAMES[metric] for metric in metrics)
-    return f"Scatter plots of {names} against {x}. {'; '.join(words)}."
+        words.append(f"F={row.F}: {wording.NAMES[row.metric]} from {min(values):.3g} to {max(values):.3g}")
+    names = wording.listed(wording.NAMES[row.metric] for row in points)
+    return f"Scatter plots of {names} over d, S and K. {'; '.join(words)}."

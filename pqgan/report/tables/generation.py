@@ -8,35 +8,37 @@ from pqgan.settings import Settings
 
 from .. import contents, formats, wording
 from ..results import Results
+from . import methods
 from .paper import paper_rows
 from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Group, Row, Table, measured, row, with_best
 
 COLUMNS = [
     Column("latent", "Latent model", numeric=False),
-    Column("configuration", "Configuration", numeric=False),
     Column("F", "F"),
-    SOURCE,
     Column("generator", "Generator", numeric=False),
-    Column("batch", "Batch", "images"),
-    Column("steps", "Steps"),
+    Column("batch", "Batch size", "images"),
+    Column("steps", "Training steps"),
     Column("rfid", "rFID", better="down"),
     Column("gfid", "gFID", better="down"),
 ]
+OWN = [Column("configuration", "Configuration", numeric=False), SOURCE]
+"""What the paper's table does not have."""
 NEIGHBOURS = {"precision": "Precision", "recall": "Recall"}
 """Metrics of which the paper reports none."""
 
 
 def table5(settings: Settings, plan: Plan, results: Results) -> Table:
-    """Every latent of the run, then the paper's rows."""
+    """The paper's rows, each latent of the run beside that of its name and F."""
     rows, behind = [], []
     for name, latent in settings.scale.ldm.latents.items():
         tokenizer = _tokenizer(results, latent.tokenizer)
         used, measurements = _measured(results, name, tokenizer)
         rows.append(used)
         behind += measurements
-    paper = [_reported(line) for line in paper_rows("table5")]
-    columns = COLUMNS + _more_columns(behind)
-    groups = [Group("Measured by this run", rows), Group("Reported by the paper", paper)]
+    reported = [_reported(line) for line in paper_rows("table5")]
+    columns = COLUMNS + _more_columns(behind) + OWN
+    shown = [(used.cells["latent"].text, used) for used in rows]
+    groups = methods.in_the_papers_order("table5", reported, shown, key="latent")
     groups = [Group(group.title, [_filled(used, columns) for used in group.rows]) for group in groups]
     gfid = [item for item in behind if item.metric == "gfid" and item.headline]
     rfid = [item for item in behind if item.metric == "rfid"]
@@ -49,7 +51,8 @@ def table5(settings: Settings, plan: Plan, results: Results) -> Table:
         wording.caption(
             f"Measured: this run, {wording.run_of(settings)}, classes and images of the set {settings.scale.ldm.data},",
             f"n = {wording.counts(gfid)} samples for gFID{further}{reconstructed}.",
-            "Reported: the paper's own values, on ImageNet, gFID of 5,000 samples.",
+            "Reported: the paper's own values, on ImageNet, gFID of 5,000 samples;",
+            "appendix D says that its LDM has 400M parameters.",
             wording.networks(gfid + rfid),
             *wording.protocols(gfid + rfid),
             _neighbours(behind),
@@ -87,7 +90,7 @@ def _neighbours(behind: list[Measurement]) -> str:
 def _tokenizer(results: Results, reference: str) -> str:
     """The configuration behind selected-F, or the tokenizer's own name."""
     if reference.startswith("selected-"):
-        return results.selected(int(reference.removeprefix("selected-")))["run"]
+        return results.selected(int(reference.removeprefix("selected-"))).run
     return reference
 
 

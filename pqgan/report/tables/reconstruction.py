@@ -1,216 +1,168 @@
-"""Tables 1 and 2: reconstruction metrics of the selected tokenizers and the baselines."""
+"""Table 1: reconstruction metrics of the selected tokenizers and the baselines on the validation set."""
+
+import math
+from collections.abc import Iterable, Mapping
 
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings
+from pqgan.subjects import bits_per_pixel, stored_bits
 
 from .. import contents, formats, wording
 from ..results import Results
+from . import methods
+from .methods import METRIC_COLUMNS, METRICS
 from .paper import paper_rows, times
-from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, row, with_best
+from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Row, Table, measured, row, with_best
 
-METRICS = ("psnr", "rfid", "cmmd", "lpips")
-METRIC_COLUMNS = [
-    Column("psnr", "PSNR", "dB", "up"),
-    Column("rfid", "rFID", better="down"),
-    Column("cmmd", "CMMD", better="down"),
-    Column("lpips", "LPIPS", better="down"),
+COLUMNS = [
+    methods.METHOD,
+    Column("latent", "Latent", numeric=False),
+    methods.FACTOR,
+    methods.LATENT_RESOLUTION,
+    Column("d", "d"),
+    Column("K", "K"),
+    *METRIC_COLUMNS.values(),
+    # what the paper's table does not have
+    Column("S", "S"),
+    Column("bits", "stored", over="Bits a pixel"),
+    Column("entropy", "entropy", over="Bits a pixel"),
+    methods.CONFIGURATION,
+    SOURCE,
+    Column("n", "n"),
 ]
-PUBLISHED = "published models, measured by this run"
-BEST = "Bold: best measured value among rows of the same set and F, where there are several."
-METHODS = {"pq": ("PQGAN", "PQ"), "kl": ("KL autoencoder", "KL"), "vqgan": ("VQGAN", "VQ")}
+BITS = (
+    "Bits a pixel, our columns behind the paper's. Stored: S log2(K) / F² of an image as its codes, log2(K) rounded "
+    "up, computed here for reported rows too; 8 d / F² where latents are stored as bytes. Entropy: what an ideal code "
+    "without context would take, the sum over subspaces of the entropy of their codes on this set, / F²; of bytes, "
+    "over channels. Continuous latents have neither. The paper prints no S in its table: of its rows it is 1 for VQ, "
+    "and section 4.4's for PQGAN."
+)
 
 
 def table1(settings: Settings, plan: Plan, results: Results) -> Table:
-    """The selected tokenizer of each factor F and the baselines, on the validation set."""
-    configs = settings.scale.tokenizer.configs
-    chosen = _chosen(plan, results)
-    baselines = [name for name in contents.swept(plan) if configs[name].kind != "pq"]
-    published = contents.published(plan)
-    shown = [*(name for names in chosen.values() for name in names), *baselines, *published]
-    records = {name: results.record("evaluate", name) for name in shown}
+    """The paper's rows, what this run measured of each method beside them; last what the paper does not have."""
     paper = paper_rows("table1")
-    own = [line for line in paper if line["method"] == "PQGAN"]
-    rows = []
-    # the two rows of a factor stand together, largest F first as in the paper
-    for factor in sorted({*chosen, *(int(line["F"]) for line in own)}, reverse=True):
-        rows += [_measured1(settings, records[name]) for name in chosen.get(factor, [])]
-        rows += [_reported1(line) for line in own if int(line["F"]) == factor]
-    groups = [
-        Group("PQGAN", rows),
-        Group(
-            "Baselines measured by this run, on the same trunk", [_measured1(settings, records[n]) for n in baselines]
-        ),
-        *([Group(PUBLISHED.capitalize(), [_measured1(settings, records[n]) for n in published])] if published else []),
-        Group("Baselines as reported by the paper", [_reported1(line) for line in paper if line not in own]),
-    ]
-    columns = [
-        Column("method", "Method", numeric=False),
-        Column("configuration", "Configuration", numeric=False),
-        Column("latent", "Latent", numeric=False),
-        Column("F", "F"),
-        Column("latent_resolution", "h×w"),
-        Column("d", "d"),
-        Column("K", "K"),
-        Column("S", "S"),
-        SOURCE,
-        *METRIC_COLUMNS,
-    ]
+    others = methods.others_of_the_paper(plan, results)
+    shown = []
+    codecs = {name: results.record("evaluate", name) for name in results.among("evaluate", contents.codecs(plan))}
+    records = {name: results.record("evaluate", name) for name in _shown(plan, results, paper)} | codecs
+    for name, record in records.items():
+        method = methods.method(settings, record)
+        shown.append((method, _measured(settings, record, others.get(name, method))))
+    groups = methods.in_the_papers_order("table1", [_reported(line) for line in paper], shown)
     behind = wording.headline(records.values(), METRICS, ["val"])
-    set_ = settings.scale.evaluation.data
+    sets = f"set {settings.scale.evaluation.data}, n = {wording.counts(behind)} images"
     notes = [_selection(settings, results, factor) for factor in settings.scale.selection.factors]
+    linear = methods.notes_of_linear(records.values())
     return Table(
         "table1",
         contents.ITEMS["table1"],
-        _caption(settings, behind, f"set {set_}, n = {wording.counts(behind)} images", "on ImageNet val"),
-        columns,
-        with_best(groups, columns),
-        [*notes, BEST],
+        methods.caption(settings, behind, sets, "ImageNet val", groups),
+        COLUMNS,
+        with_best(groups, COLUMNS),
+        [*notes, *methods.notes_of_others(others), methods.TRAINED, *linear, BITS, *_of_codecs(codecs), methods.BEST],
         behind,
     )
 
 
-def _chosen(plan: Plan, results: Results) -> dict[int, list[str]]:
-    configs = plan.settings.scale.tokenizer.configs
-    chosen = {factor: [results.selected(factor)["run"]] for factor in plan.settings.scale.selection.factors}
-    for name in contents.product_quantised(plan):
-        factor = configs[name].F
-        # a factor that takes no part in the selection shows all it has
-        if factor not in plan.settings.scale.selection.factors:
-            chosen.setdefault(factor, []).append(name)
-    return chosen
+def _shown(plan: Plan, results: Results, paper: Iterable[dict[str, str]]) -> list[str]:
+    """What was measured of methods of the paper, and published models, each once."""
+    configs = plan.settings.scale.tokenizer.designs
+    baselines = [name for name, config in configs.items() if config.kind not in ("pq", "linear")]
+    baselines += results.among("evaluate", contents.linear(plan))
+    factors = plan.settings.scale.selection.factors
+    # a factor that takes no part in the selection shows all product quantisers that it has
+    alone = [
+        name for name in contents.product_quantised(plan) if configs[name].F not in factors and configs[name].S > 1
+    ]
+    pq = sorted([*methods.product_quantised(plan, results), *alone], key=lambda name: -configs[name].F)
+    shown = [*contents.published(plan), *contents.unadapted(plan), *_vector_quantised(plan, paper), *baselines, *pq]
+    return list(dict.fromkeys(shown))
+
+
+def _vector_quantised(plan: Plan, paper: Iterable[dict[str, str]]) -> list[str]:
+    """Of the sweep, what the paper's VQGANs are: S=1 with their F and d, and of several the nearest K."""
+    configs = plan.settings.scale.tokenizer.designs
+    vq = [configs[name] for name in contents.product_quantised(plan) if configs[name].S == 1]
+    vqgan, _ = methods.METHODS["vqgan"]
+    names = []
+    for F, d, K in ([int(line[key]) for key in "FdK"] for line in paper if line["method"] == vqgan):
+        same = {abs(math.log2(config.K / K)): config.name for config in vq if (config.F, config.d) == (F, d)}
+        names += [same[min(same)]] if same else []
+    return names
 
 
 def _selection(settings: Settings, results: Results, factor: int) -> str:
     about = results.selected(factor)
-    candidates = about["candidates"]
+    candidates = about.candidates
     if not candidates:
         other = settings.reading.best_alternatives.get(factor)
-        elsewhere = f"; the paper's appendix names {other} (reading 1)" if other else ""
-        return f"F={factor}: {about['run']} is the configuration that the reading names{elsewhere}."
-    metric = about["metric"]
-    low, high = (formats.metric(metric, value) for value in (min(candidates.values()), max(candidates.values())))
+        elsewhere = f"; the paper's appendix names {other} (reading 1)" if other not in (None, about.run) else ""
+        return f"F={factor}: {about.run} is the configuration that the reading names{elsewhere}."
+    names = wording.listed(wording.NAMES[metric] for metric in about.metrics)
+    top = wording.listed(f"{name} ({candidates[name].mean_rank:.2f})" for name in about.top)
+    bad = f" Left out, as a value of theirs is no finite number: {', '.join(about.left_out)}." if about.left_out else ""
     return (
-        f"F={factor}: {about['run']} has the best {wording.NAMES[metric]} of {len(candidates)} configurations of the "
-        f"sweep, whose values reach from {low} to {high}."
+        f"F={factor}: {about.run} has the best mean rank by {names} of {len(candidates)} configurations of the sweep "
+        f"with S > 1; the best {len(about.top)}, each with its mean rank, are {top}.{bad}"
     )
 
 
-def _metrics(record: Record, on: str) -> dict:
-    return {metric: measured(record, metric, on=on) for metric in METRICS}
-
-
-def _latent_side(settings: Settings, prepared: str, factor: int) -> str:
-    side = settings.scale.data.sets[prepared].size // factor
-    return f"{side}×{side}"
-
-
-def _method(record: Record) -> tuple[str, str]:
-    """Method and latent, as Table 1 calls them."""
+def _measured(settings: Settings, record: Record, method: str) -> Row:
     subject = record.subject
-    return (subject["method"], subject["latent"]) if "published" in subject else METHODS[subject["kind"]]
-
-
-def _measured1(settings: Settings, record: Record) -> Row:
-    subject = record.subject
-    method, latent = _method(record)
-    if subject["kind"] == "pq":
-        latent = {1: "VQ", subject["d"]: "scalar"}.get(subject["S"], latent)
+    F, K = subject.get("F"), subject.get("K")
+    side = F and methods.latent_resolution(settings, [settings.scale.evaluation.data], F)
     return row(
         MEASURED,
-        f"F={subject['F']}",
+        compare=F and f"F={F}",
+        grey=F == methods.IMPRACTICAL,
         method=method,
         configuration=record.name,
-        latent=latent,
-        latent_resolution=_latent_side(settings, settings.scale.evaluation.data, subject["F"]),
-        K=formats.count(subject["K"]) if "K" in subject else None,
+        latent=methods.latent(record),
+        latent_resolution=side,
+        K=methods.codewords(K),
+        bits=_stored(record),
+        entropy=measured(record, "entropy_bits_per_pixel", on="val"),
         **{key: subject.get(key) for key in ("F", "d", "S")},
-        **_metrics(record, "val"),
+        **methods.metrics(record, "val"),
     )
 
 
-def _paper_name(line: dict[str, str]) -> str | None:
-    return "f{F}-d{d}-S{S}-K{K}".format(**line) if line["method"] == "PQGAN" else None
+def _of_codecs(codecs: Mapping[str, Record]) -> list[str]:
+    """What rows of codecs are."""
+    if not codecs:
+        return []
+    written = []
+    for name, record in codecs.items():
+        encoded = record.subject["encoded"]["val"]
+        written.append(f"{name}: {encoded['quality']} ({encoded['subsampling']})")
+    libraries = wording.listed(record.subject["library"] for record in codecs.values())
+    return [
+        "Codecs, which the paper does not have: at the largest quality whose files, headers counted, take on the mean "
+        "of this set no more bits a pixel than stand behind @. Quality (chroma subsampling) of "
+        f"{', '.join(written)}. Made by {libraries}."
+    ]
 
 
-def _reported1(line: dict[str, str]) -> Row:
+def _stored(record: Record) -> Cell:
+    """Bits a pixel as stored, which records of before they were measured leave to be computed."""
+    found = measured(record, "bits_per_pixel", on="val")
+    bits = stored_bits(record.subject)
+    return found if found.value is not None or bits is None else Cell(formats.metric("bits_per_pixel", bits), bits)
+
+
+def _reported(line: dict[str, str]) -> Row:
+    F, S, K = (int(line[key]) if line[key] else None for key in "FSK")
     shown = {key: value for key, value in line.items() if key not in ("latent_resolution", "K")}
     return row(
         REPORTED,
-        configuration=_paper_name(line),
+        grey=methods.IMPRACTICAL == F,
+        configuration=None,
         latent_resolution=times(line["latent_resolution"]),
-        K=line["K"] and formats.count(int(line["K"])),
+        K=methods.codewords(K),
+        bits=None if S is None or K is None else formats.metric("bits_per_pixel", bits_per_pixel(F, S, K)),
+        entropy=None,
+        n=None,
         **shown,
-    )
-
-
-def _caption(settings: Settings, behind: list, sets: str, where: str) -> str:
-    return wording.caption(
-        f"Measured: this run, {wording.run_of(settings)}, {sets}.",
-        f"Reported: the paper's own values, {where}.",
-        wording.networks(behind),
-        *wording.protocols(behind),
-    )
-
-
-def table2(settings: Settings, plan: Plan, results: Results) -> Table:
-    """The selected tokenizers, the KL baseline and published models on sets they were not trained for."""
-    factors = sorted(settings.scale.selection.factors, reverse=True)
-    names = [*contents.continuous(plan), *(results.selected(factor)["run"] for factor in factors)]
-    own = [results.record("evaluate", name) for name in names]
-    published = [results.record("evaluate", name) for name in contents.published(plan)]
-    records = [*own, *published]
-    paper = paper_rows("table2")
-    groups, facts = [], []
-    for role, prepared in settings.scale.evaluation.transfer.items():
-        rows = [_measured2(settings, record, role) for record in own]
-        rows += [
-            row(
-                REPORTED,
-                configuration=None,
-                latent_resolution=times(line["latent_resolution"]),
-                set=line["dataset"],
-                **{key: line[key] for key in ("method", *METRICS)},
-            )
-            for line in paper
-            if line["dataset"] == role
-        ]
-        title = role if prepared.lower() == role.lower() else f"{role}; here the set {prepared}"
-        groups.append(Group(title, rows))
-        if published:
-            rows = [_measured2(settings, record, role) for record in published]
-            groups.append(Group(f"{title}; {PUBLISHED}", rows))
-        facts.append(
-            f"{prepared} in the role of {role} (n = {wording.counts(wording.headline(records, METRICS, [role]))})"
-        )
-    columns = [
-        Column("method", "Method", numeric=False),
-        Column("configuration", "Configuration", numeric=False),
-        Column("latent_resolution", "h×w"),
-        Column("set", "Set", numeric=False),
-        SOURCE,
-        *METRIC_COLUMNS,
-    ]
-    behind = wording.headline(records, METRICS, settings.scale.evaluation.transfer)
-    return Table(
-        "table2",
-        contents.ITEMS["table2"],
-        _caption(settings, behind, f"sets {wording.listed(facts)}", "on FFHQ and LSUN"),
-        columns,
-        with_best(groups, columns),
-        [BEST],
-        behind,
-    )
-
-
-def _measured2(settings: Settings, record: Record, role: str) -> Row:
-    prepared = settings.scale.evaluation.transfer[role]
-    return row(
-        MEASURED,
-        f"{role} F={record.subject['F']}",
-        method=_method(record)[0],
-        configuration=record.name,
-        latent_resolution=_latent_side(settings, prepared, record.subject["F"]),
-        set=prepared,
-        **_metrics(record, role),
     )

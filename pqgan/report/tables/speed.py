@@ -14,20 +14,22 @@ from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measur
 METRICS = ("images_per_second", "unet_seconds", "decode_seconds", "memory_gb")
 COLUMNS = [
     Column("generator", "Generator", numeric=False),
-    SOURCE,
-    Column("image_size", "Image", "px"),
-    Column("latent_resolution", "h×w"),
+    Column("image_size", "Image size", "px"),
+    Column("latent_resolution", "Latent resolution"),
     Column("F", "F"),
     Column("d", "d"),
-    Column("images_per_second", "Speed", "images/s", "up"),
+    Column("images_per_second", "Samples/s", better="up"),
+    Column("memory_gb", "Memory", "GB", "down"),
+    # what the paper's table does not have
     Column("unet_seconds", "U-Net", "s/image", "down"),
     Column("decode_seconds", "Decoder", "s/image", "down"),
-    Column("memory_gb", "Memory", "GB", "down"),
+    Column("n", "n"),
+    SOURCE,
 ]
 
 
 def table3(settings: Settings, plan: Plan, results: Results) -> Table:
-    """Every generator of the run, each above the paper's row of the same name."""
+    """The paper's generators in its order, each above this run's of the same name, then this run's others."""
     return lay_out(settings, [results.record("speed", name) for name in plan.chapter("speed")])
 
 
@@ -36,16 +38,16 @@ def lay_out(settings: Settings, measured: Sequence[Record]) -> Table:
     paper = {line["generator"]: line for line in paper_rows("table3")}
     records = {record.name: record for record in measured}
     groups = []
-    for name in dict.fromkeys((*records, *paper)):
-        rows = [_measured(records[name])] if name in records else []
-        groups.append(Group("", rows + ([_reported(paper[name])] if name in paper else [])))
+    for name in dict.fromkeys((*paper, *records)):
+        rows = [_reported(paper[name])] if name in paper else []
+        groups.append(Group("", rows + ([_measured(records[name])] if name in records else [])))
     behind = wording.headline(records.values(), METRICS)
     return Table(
         "table3",
         contents.ITEMS["table3"],
         wording.caption(
             f"Measured: this run, {wording.run_of(settings)}, n = {wording.counts(behind)} images a generator.",
-            "Reported: the paper's own values.",
+            "Reported: the paper's own values, of one sample at a time on an A100 GPU with 50 sampling steps.",
             wording.networks(behind),
             *wording.protocols(behind),
         ),
@@ -53,6 +55,7 @@ def lay_out(settings: Settings, measured: Sequence[Record]) -> Table:
         groups,
         [
             *_weights_note(settings, measured),
+            *_guidance_note(settings),
             "Image sizes differ between the generators, so no value is marked as the best.",
         ],
         behind,
@@ -67,6 +70,13 @@ def _weights_note(settings: Settings, measured: Sequence[Record]) -> list[str]:
     if any(record.subject.get("weights") == "untrained" for record in measured):
         return [*notes, "Weights are seeded, not trained; time and memory depend on the shapes alone."]
     return [*notes, *backbone_note(settings)]
+
+
+def _guidance_note(settings: Settings) -> list[str]:
+    """What guidance does to a step; the paper does not say whether its times have it."""
+    guidance = settings.reading.adaptation.guidance
+    doubled = f"Guidance of {guidance:g} doubles the U-Net's batch: each step computes it with the prompt and without"
+    return [f"{doubled} (reading 23)."] if guidance > 1 else []
 
 
 def backbone_note(settings: Settings) -> list[str]:
@@ -85,6 +95,7 @@ def _measured(record: Record) -> Row:
         latent_resolution="{0}×{0}".format(subject["latent_size"]),
         F=subject["F"],
         d=subject["d"],
+        n=wording.counts(wording.headline([record], METRICS)),
         **{metric: measured(record, metric) for metric in METRICS},
     )
 
@@ -100,5 +111,6 @@ def _reported(line: dict[str, str]) -> Row:
         images_per_second=line["samples_per_second"],
         unet_seconds=None,
         decode_seconds=None,
+        n=None,
         memory_gb=line["memory_gb"],
     )

@@ -25,6 +25,8 @@ class Column:
     numeric: bool = True
     wide: float = 0
     """Share of a printed page's width for values that are sentences; 0 where they are not broken."""
+    over: str = ""
+    """Heading above its own, which it shares with neighbours; empty where there is none."""
 
     @property
     def header(self) -> str:
@@ -49,6 +51,8 @@ class Row:
     cells: Mapping[str, Cell]
     compare: str | None = None
     """Measured rows with the same key may be compared; the best of each column is set in bold."""
+    grey: bool = False
+    """Whether it is set back, as the paper does with what it calls impractical."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Group:
     """Rows under one heading."""
 
     title: str
+    """Empty where a rule alone stands above them."""
     rows: list[Row]
     outcome: str = ""
     """What its rows come to, in words; stands after the heading."""
@@ -81,7 +86,13 @@ class Table:
             "title": self.title,
             "caption": self.caption,
             "columns": [
-                {"key": column.key, "header": column.header, "numeric": column.numeric, "wide": column.wide > 0}
+                {
+                    "key": column.key,
+                    "header": column.header,
+                    "over": column.over,
+                    "numeric": column.numeric,
+                    "wide": column.wide > 0,
+                }
                 for column in self.columns
             ],
             "rows": [
@@ -89,9 +100,11 @@ class Table:
                     "group": group.title,
                     "outcome": group.outcome,
                     "source": row.source,
+                    "grey": row.grey,
+                    "ruled": bool(number) and not group.title and row is group.rows[0],
                     "cells": {column.key: _plain(row.cells[column.key]) for column in self.columns},
                 }
-                for group in self.groups
+                for number, group in enumerate(self.groups)
                 for row in group.rows
             ],
             "notes": self.notes,
@@ -108,9 +121,11 @@ def _plain(cell: Cell) -> dict[str, Any]:
 SOURCE = Column("source", "Source", numeric=False)
 
 
-def row(source: Literal["measured", "reported"], compare: str | None = None, **cells: object) -> Row:
+def row(
+    source: Literal["measured", "reported"], compare: str | None = None, grey: bool = False, **cells: object
+) -> Row:
     """A row from cells, texts and integers; None and the empty text are missing values."""
-    return Row(source, {"source": Cell(source)} | {key: _cell(value) for key, value in cells.items()}, compare)
+    return Row(source, {"source": Cell(source)} | {key: _cell(value) for key, value in cells.items()}, compare, grey)
 
 
 def _cell(value: object) -> Cell:

@@ -88,7 +88,7 @@ def test_pickles_of_the_hub_are_not_read(hub):
     for path in (hub / "vae").glob("*.safetensors"):
         path.unlink()
     (hub / "vae" / "diffusion_pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
-    with pytest.raises(DataError, match="cannot be loaded as AutoencoderKL"):
+    with pytest.raises(DataError, match=r"model\.safetensors: no such file; expected weights as safetensors"):
         open_model("somebody/model:vae")
 
 

@@ -42,11 +42,11 @@ def run(tmp_path, monkeypatch, model, folder):
 def refused(run, capsys):
     """Run it; the one line of its error, after a look that nothing is left."""
 
-    def evaluate(code: int, *more, **given) -> str:
+    def evaluate(code: int, *more, prints: str = "", **given) -> str:
         before = set(Path().rglob("*"))
         assert run(*more, **given) == code
         said = capsys.readouterr()
-        assert said.out == ""
+        assert prints in said.out if prints else said.out == ""
         assert said.err.count("\n") == 1, said.err
         assert said.err.startswith("pqgan evaluate: ")
         assert set(Path().rglob("*")) == before

@@ -12,6 +12,7 @@ import pytest
 from fault_photos import PIXELS, fill, photograph
 from PIL import Image
 
+from pqgan.data.sources import wheel_photographs
 from pqgan.records import read_record
 
 FLAT = (200, 40, 90)
@@ -213,10 +214,10 @@ def test_an_image_that_cannot_be_read(refused, folder):
     assert "1 of 2 images cannot be read; replace or remove them: good01.png (Permission denied)" in refused(3)
 
 
-def test_a_folder_that_holds_itself(refused, folder):
+def test_a_link_to_a_folder_that_the_images_lie_in(refused, folder):
     fill(folder, 1)
-    (folder / "again").symlink_to(folder)
-    assert "links to a folder that it lies in; remove it" in refused(3)
+    (folder / "above").symlink_to(folder.parent)
+    assert f"a folder that {folder} lies in; remove it" in refused(3)
 
 
 def test_copies_are_counted_and_measured(run, folder, capsys):
@@ -226,3 +227,18 @@ def test_copies_are_counted_and_measured(run, folder, capsys):
     assert run(*PIXELS, out="out") == 0
     assert read_record("out").get("psnr").n == 4
     assert "copies of others among them: 2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_colours_of_profiles_are_converted_and_counted(run, folder, capsys):
+    with Image.open(wheel_photographs()["rocket"]) as rocket:
+        adobe = rocket.info["icc_profile"]
+    for name, profile in {"adobe": adobe, "damaged": b"no profile", "plain": None}.items():
+        flat().save(folder / f"{name}.png", icc_profile=profile)
+    assert run(*PIXELS, out="out") == 0
+    table = " ".join(capsys.readouterr().out.split())
+    assert "; 1 converted to sRGB from the colours of their profile; 1 colour profile ignored" in table
+    about = read_record("out").provenance["images"]
+    assert (about["converted"], about["profiles_ignored"]) == (1, 1)
+    converted, damaged, plain = seen(3)
+    assert np.array_equal(damaged, plain)
+    assert np.abs(converted - plain).max() > 20

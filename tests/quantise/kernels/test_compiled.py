@@ -22,10 +22,10 @@ def sizes(B, d, S, K, layout=torch.contiguous_format):
     ("B", "d", "S", "K", "layout"),
     [
         (1, 128, 64, 512, torch.channels_last),
-        (20, 256, 32, 8192, torch.contiguous_format),
+        (20, 256, 128, 16_384, torch.contiguous_format),
         (1, 16, 1, 8192, torch.contiguous_format),
         (1, 256, 256, 128, torch.contiguous_format),
-        (1, 16, 16, 8192, torch.channels_last),
+        (1, 16, 16, 16_384, torch.channels_last),
     ],
 )
 def test_few_channels(compiled, B, d, S, K, layout):
@@ -34,7 +34,7 @@ def test_few_channels(compiled, B, d, S, K, layout):
 
 
 @pytest.mark.parametrize(
-    ("B", "d", "K", "layout"), [(1, 256, 8192, torch.contiguous_format), (20, 32, 512, torch.channels_last)]
+    ("B", "d", "K", "layout"), [(1, 256, 16_384, torch.contiguous_format), (20, 32, 512, torch.channels_last)]
 )
 def test_many_channels_use_matrix_units(compiled, B, d, K, layout):
     z, codebooks = sizes(B, d, 1, K, layout)
@@ -44,7 +44,7 @@ def test_many_channels_use_matrix_units(compiled, B, d, K, layout):
     assert "wgmma" in code["decide"].ptx
 
 
-@pytest.mark.parametrize(("d", "S", "K"), [(128, 64, 512), (256, 1, 8192)])
+@pytest.mark.parametrize(("d", "S", "K"), [(128, 64, 512), (256, 1, 16_384), (256, 128, 16_384)])
 def test_gradients_and_usage(compiled, d, S, K):
     z, codebooks = sizes(1, d, S, K)
     codes, weight = torch.zeros(1, S, 1024, dtype=torch.int64), torch.tensor(1.0)

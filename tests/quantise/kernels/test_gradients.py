@@ -109,3 +109,11 @@ def test_arguments_that_do_not_fit(kernels, latents, words, random_codes, weight
         kernels.assign_backward(z[..., :19], *weights, z, codes, codebooks)
     with pytest.raises(ValueError, match="on_codebook is"):
         kernels.assign_backward(z, weights[0], weights[1].double(), z, codes, codebooks)
+
+
+@pytest.mark.parametrize("code", [-1, 9])
+def test_a_code_outside_its_codebook_is_refused_before_the_launch(kernels, latents, words, random_codes, weights, code):
+    z, codebooks, codes = latents(2, 2, 2, 20), words(2, 9, 2), random_codes(2, 2, 20, 9)
+    codes[1, 0, 7] = code
+    with pytest.raises(ValueError, match=rf"got code {code} in subspace 0 at .* \(1, 7\); allowed: 0 to 8"):
+        kernels.assign_backward(z, *weights, z, codes, codebooks)

@@ -22,9 +22,11 @@ def test_every_position_on_one_word(kernels, device):
     assert kernels.histogram(torch.full((2, 1, 900), 3, device=device), 4).tolist() == [[0, 0, 0, 1800]]
 
 
-def test_what_is_out_of_range_is_not_counted(kernels, device):
-    codes = torch.tensor([[[-1, 0, 4], [2**40, 3, -(2**40)]]], device=device)
-    assert kernels.histogram(codes, 4).tolist() == [[1, 0, 0, 0], [0, 0, 0, 1]]
+def test_what_is_out_of_range_is_refused_and_never_counted_as_another(kernels, device):
+    codes = torch.tensor([[[1, 0, 3], [0, 3, 2**40]]], device=device)
+    with pytest.raises(ValueError, match=rf"histogram: got code {2**40} in subspace 1 at \(image, position\) \(0, 2\)"):
+        kernels.histogram(codes, 4)
+    assert kernels.histogram(codes, 4, found=True).tolist() == [[1, 1, 0, 1], [1, 0, 0, 1]]
 
 
 def test_nothing_to_count(kernels, device):

@@ -56,7 +56,7 @@ def calls(tmp_path):
 
 
 def cached(tmp_path) -> list[Path]:
-    return sorted((tmp_path / "cache").iterdir())
+    return sorted((tmp_path / "cache" / f"compiled-{os.geteuid()}").iterdir())
 
 
 def test_builds_once_and_leaves_one_file(setting, calls, tmp_path):
@@ -112,6 +112,31 @@ def test_a_cache_that_cannot_be_written_serves_this_process(setting, calls, monk
     monkeypatch.setenv("PQGAN_CACHE_DIR", str(tmp_path / "file" / "cache"))
     assert build.load().answer() == 42
     assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_what_others_may_write_to_is_never_loaded(setting, calls, tmp_path, capsys, whose):
+    assert build.load().answer() == 42
+    (library,) = cached(tmp_path)
+    assert library.parent.stat().st_mode & 0o777 == 0o700
+    open_to_all = library.parent if whose == "folder" else library
+    open_to_all.chmod(0o777)
+    assert build.load().answer() == 42
+    assert len(calls()) == 2
+    assert ("chmod go-w" in capsys.readouterr().err) == (whose == "folder")
+    open_to_all.chmod(0o755)
+    assert build.load().answer() == 42
+    assert len(calls()) == 2
+
+
+def test_what_another_user_put_there_is_never_loaded(setting, calls, monkeypatch, tmp_path, capsys):
+    build.load()
+    me = os.geteuid()
+    (tmp_path / "cache" / f"compiled-{me}").rename(tmp_path / "cache" / f"compiled-{me + 1}")
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    assert build.load().answer() == 42
+    assert len(calls()) == 2
+    assert "belongs to another user" in capsys.readouterr().err
 
 
 def test_the_cache_is_the_users(monkeypatch, tmp_path):

@@ -118,6 +118,10 @@ def test_the_search_alone_gives_codes_in_range_for_anything(width, value, backen
     assert ((codes >= 0) & (codes < 5)).all()
     rest = torch.tensor([0, 1, 4, 5, 6])
     assert torch.equal(codes[..., rest], search(z[..., rest], normal(3, 5, width), backend))
+    codebooks = normal(3, 5, width)
+    codebooks[0], codebooks[1, 2:4] = value, value  # as of a training that diverges
+    codes = search(z, codebooks, backend)
+    assert ((codes >= 0) & (codes < 5)).all()
 
 
 @pytest.mark.parametrize("width", [1, 2, 16])

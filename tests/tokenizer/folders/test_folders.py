@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from pqgan.data.pixels import read_rgb
+from pqgan.data.sources import wheel_photographs
 from pqgan.engine import image_progress
 from pqgan.quantise.codes import CodeFile
 from pqgan.tokenizer import folders, pictures
@@ -20,7 +23,7 @@ from pqgan.tokenizer.load import load_tokenizer
 def expected_codes_and_pixels(models: Path, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """What the model makes of an image by itself, through its own methods: codes, and 8-bit levels before rounding."""
     tokenizer = load_tokenizer(models / kind)
-    pixels = np.asarray(pictures.read_rgb(path))
+    pixels = np.asarray(read_rgb(path))
     height, width, _ = pixels.shape
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="reflect")
     x = torch.from_numpy(even).permute(2, 0, 1)[None] / 127.5 - 1
@@ -156,3 +159,29 @@ def test_help_comes_without_torch(verb):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
     assert "--model FOLDER" in done.stdout
+
+
+def test_colours_of_profiles_are_converted_and_counted(command, models, images, capsys):
+    with Image.open(wheel_photographs()["rocket"]) as rocket:
+        adobe = rocket.info["icc_profile"]
+    with Image.open(images / "0.png") as plain:
+        plain.save(images / "adobe.png", icc_profile=adobe)
+        plain.save(images / "damaged.png", icc_profile=b"no profile")
+    assert command("encode", "--batch", "1") == 0
+    told = "; 1 converted to sRGB from the colours of their profile; 1 colour profile ignored (damaged, or"
+    assert told in capsys.readouterr().out
+    with CodeFile("a.pqc") as file:
+        codes = {entry.name: file.codes(index) for index, entry in enumerate(file.entries)}
+    assert np.array_equal(codes["damaged.png"], codes["0.png"])
+    assert not np.array_equal(codes["adobe.png"], codes["0.png"])
+    assert np.array_equal(codes["adobe.png"], expected_codes_and_pixels(models, "pq", images / "adobe.png")[0])
+
+
+def test_names_of_all_kinds_come_back(command, images, tmp_path):
+    (tmp_path / "odd").mkdir()
+    names = ["re\rturn", "new\nline", "tab\t", 'a "quote", and a comma', "\x1b[31m"]
+    for name in names:
+        shutil.copy(images / "0.png", tmp_path / "odd" / f"{name}.png")
+    assert command("encode", images=tmp_path / "odd") == 0
+    assert command("decode") == 0
+    assert sorted(os.listdir("back")) == sorted(f"{name}.png" for name in names)

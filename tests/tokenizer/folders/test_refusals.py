@@ -6,8 +6,10 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -35,7 +37,11 @@ def test_another_tokenizer_is_refused(command, capsys, model):
     capsys.readouterr()
     assert command("decode", model=model) == 3
     line = failed(capsys, "decode")
-    assert re.search(r"codes of a PQModel f2-d4-S2-K11 with weights of sha256 \w{12}; .* is a \w+ f2-d4-S\d-K1\d", line)
+    told = r"whose config and weights have the sha256 (\w{12})"
+    found = re.search(
+        rf"codes of a PQModel f2-d4-S2-K11 {told}; .* is a \w+ f2-d4-S\d-K1\d {told}; give the former", line
+    )
+    assert found[1] != found[2]
 
 
 def test_continuous_latents_have_no_codes(command, capsys):
@@ -43,12 +49,24 @@ def test_continuous_latents_have_no_codes(command, capsys):
     assert "an AutoencoderKL has continuous latents and no codes; give the folder of" in failed(capsys, "encode")
 
 
-def test_latents_that_are_not_finite_are_refused(command, models, capsys):
+@pytest.mark.parametrize(
+    ("name", "value"), [("quant_conv.weight", "nan"), ("decoder.conv_out.bias", "inf"), ("quantiser.codebooks", "nan")]
+)
+def test_weights_that_are_not_finite_are_refused(command, models, tmp_path, capsys, name, value):
     model = PQModel.from_pretrained(models / "pq")
-    model.quant_conv.weight.data.fill_(float("nan"))
-    model.save_pretrained(models / "diverged")
-    assert command("encode", model="diverged") == 4
-    assert "not finite" in failed(capsys, "encode")
+    model.get_parameter(name).data.view(-1)[1] = float(value)
+    model.save_pretrained(tmp_path / "diverged")
+    assert command("encode", model=tmp_path / "diverged") == 4
+    line = failed(capsys, "encode")
+    assert f"diverged: {name}, the first of 1 tensors, is not finite; the tokenizer diverged: train it again" in line
+
+
+def test_latents_that_are_not_finite_are_refused(command, models, tmp_path, capsys):
+    model = PQModel.from_pretrained(models / "pq")
+    model.quant_conv.weight.data.fill_(3e38)
+    model.save_pretrained(tmp_path / "diverged")
+    assert command("encode", model=tmp_path / "diverged") == 4
+    assert "latents is not finite at" in failed(capsys, "encode")
 
 
 def test_bad_images_are_all_named(command, images, capsys):
@@ -71,7 +89,7 @@ def test_names_that_a_code_file_cannot_hold(command, images, capsys):
         ({"model": "none"}, "--model: .*none: no such folder; expected a trained tokenizer's"),
         ({"images": "none"}, "--images: none: no such folder; expected one of images"),
         ({"images": "."}, "holds no images; expected files ending in"),
-        ({"out": "."}, "--out: . is a folder; expected a file to write, such as images.pqc"),
+        ({"out": "."}, "--out: '.' is a folder; expected a file to write"),
     ],
 )
 def test_a_wrong_path_is_one_line(command, capsys, given, message):
@@ -82,7 +100,7 @@ def test_a_wrong_path_is_one_line(command, capsys, given, message):
 def test_nothing_but_a_code_file_is_replaced(command, images, capsys):
     before = (images / "0.png").read_bytes()
     assert command("encode", out=images / "0.png") == 2
-    assert "0.png is there and no code file; choose another name" in failed(capsys, "encode")
+    assert "0.png' is there and not a whole code file; choose another name" in failed(capsys, "encode")
     assert (images / "0.png").read_bytes() == before
     assert command("encode") == 0
     assert command("encode", "--size", "8") == 0
@@ -90,32 +108,40 @@ def test_nothing_but_a_code_file_is_replaced(command, images, capsys):
         assert file.entries[0].width == 8
 
 
+def test_a_code_file_that_was_changed_is_not_replaced(command, capsys):
+    assert command("encode") == 0
+    capsys.readouterr()
+    changed = Path("a.pqc").read_bytes() + b"my notes"
+    Path("a.pqc").write_bytes(changed)
+    assert command("encode") == 2
+    assert "is there and not a whole code file" in failed(capsys, "encode")
+    assert Path("a.pqc").read_bytes() == changed
+
+
 def test_a_folder_in_use_is_never_replaced(command, tmp_path, capsys):
     assert command("encode") == 0
     capsys.readouterr()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/diary.txt").write_text("dear")
-    for out in (tmp_path / "mine", tmp_path / "mine/diary.txt"):
+    for out, why in ((tmp_path / "mine", "is there and no empty folder"), (tmp_path / "mine/diary.txt", "is a file")):
         assert command("decode", out=out) == 2
-        assert "is there and no empty folder; choose another name" in failed(capsys, "decode")
+        assert why in failed(capsys, "decode")
     assert (tmp_path / "mine/diary.txt").read_text() == "dear"
 
 
 def test_files_that_appear_meanwhile_are_kept(command, tmp_path, capsys, monkeypatch):
     assert command("encode") == 0
     capsys.readouterr()
-    out = tmp_path / "link"
-    out.symlink_to(tmp_path / "empty")
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr(folders, "_save", lambda *_: (tmp_path / "empty/diary.txt").write_text("dear"))
+    out = tmp_path / "empty"
+    out.mkdir()
+    monkeypatch.setattr(folders, "_save", lambda *_: (out / "diary.txt").write_text("dear"))
     assert command("decode", out=out) == 2
     failed(capsys, "decode")
-    assert os.listdir(tmp_path / "empty") == ["diary.txt"]
-    (tmp_path / "empty/diary.txt").unlink()
+    assert os.listdir(out) == ["diary.txt"]
+    (out / "diary.txt").unlink()
     monkeypatch.undo()
     assert command("decode", out=out, codes=tmp_path / "work/a.pqc") == 0
-    assert out.is_symlink()
-    assert len(list((tmp_path / "empty").iterdir())) == 8
+    assert len(list(out.iterdir())) == 8
 
 
 def test_a_code_file_cut_short_is_one_line(command, capsys):
@@ -145,6 +171,29 @@ def test_too_little_memory_is_one_line(verb, command, capsys, monkeypatch):
     monkeypatch.setattr(PQModel, f"{verb}_to_codes" if verb == "encode" else "decode_from_codes", allocate)
     assert command(verb) == 5
     assert re.search(r"out of memory with .*x\d+ px; lower --batch", failed(capsys, verb))
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+def test_memory_that_there_is_not_is_not_asked_for(verb, command, capsys, monkeypatch):
+    """A system that gives more than it has ends the process once it is used, without a word."""
+    if verb == "decode":
+        assert command("encode") == 0
+        capsys.readouterr()
+    least = 2 * 4 * 4 * 16 * 16  # four channels at full size, in and out
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=least - 1))
+    assert command(verb, "--batch", "1") == 5
+    assert re.search(r"out of memory with an image of \d+x\d+ px; lower --batch", failed(capsys, verb))
+
+
+def test_absurd_sizes_and_batches_are_one_line(command, capsys):
+    assert command("encode", "--size", "20000") == 2
+    assert "--size: got 20000; allowed: up to 16384" in failed(capsys, "encode")
+    for option in ("--size", "--batch"):
+        with pytest.raises(SystemExit, match="2"):
+            command("encode", option, str(10**30))
+        assert "expected at most" in capsys.readouterr().err
+    assert command("encode", "--batch", "1000") == 0
+    assert command("decode", "--batch", "1000") == 0
 
 
 @pytest.mark.parametrize("verb", ["encode", "decode"])
@@ -210,7 +259,7 @@ def test_a_code_outside_its_codebook_leaves_nothing(command, models, capsys, mon
     with new_code_file("a.pqc", folders._open(models / "pq", "cpu")[1]) as writer:
         writer.add("a.png", np.zeros((2, 1, 1), np.uint8), 2, 2)
     assert command("decode") == 3
-    assert "'a.png': a code of 15; allowed: 0 to 10" in failed(capsys, "decode")
+    assert "'a.png': code 15 at (subspace, row, column) (0, 0, 0); allowed: 0 to 10" in failed(capsys, "decode")
 
 
 def test_names_that_are_folders_too_are_refused(command, models, capsys):

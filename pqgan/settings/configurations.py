@@ -1,0 +1,145 @@
+"""What a sweep trains: configurations of every kind, and grids of them."""
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from .base import Channels, Codewords, PositiveFloat, Section, Seed
+
+Factor = Literal[4, 8, 16, 32]
+GRID = 20_000
+"""Configurations of a grid, at most; each is a training of its own."""
+
+
+class Codebooks(Section):
+    """Shape of a product quantiser: S=1 is VQ, S=d is scalar quantisation."""
+
+    d: Channels
+    """Latent channels."""
+    S: Channels
+    """Subspaces."""
+    K: Codewords
+    """Codewords per subspace."""
+
+    @model_validator(mode="after")
+    def _subspaces_divide(self) -> Self:
+        if self.d % self.S:
+            divisors = [s for s in range(1, self.d + 1) if self.d % s == 0]
+            near = sorted(sorted(divisors, key=lambda s: abs(s - self.S))[:12])
+            more = " and others" if len(near) < len(divisors) else ""
+            raise ValueError(f"S={self.S} does not divide d={self.d}; allowed S: {', '.join(map(str, near))}{more}")
+        return self
+
+
+class Configuration(Section):
+    """One tokenizer to train.
+
+    With a seed of its own it is a replicate: it says how far apart two trainings of one configuration lie, and nothing
+    but the claims reads it.
+    """
+
+    F: Factor
+    """Downsampling factor."""
+    seed: Seed | None = None
+    """Of its training; null: the scale's."""
+
+    @property
+    def design(self) -> str:
+        """Its name without the seed: replicates of one configuration share it."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        return self.design if self.seed is None else f"{self.design}-seed{self.seed}"
+
+    @model_serializer(mode="wrap")
+    def _seed_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses of configurations without a seed are those of the time before there were seeds
+        return {key: value for key, value in dump(self).items() if key != "seed" or value is not None}
+
+
+class PQConfig(Configuration, Codebooks):
+    """A point of the sweep (section 4.2)."""
+
+    kind: Literal["pq"] = "pq"
+
+    @property
+    def design(self) -> str:
+        return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
+
+    def images_for_codebooks(self, resolution: int) -> int:
+        """Least number of images (side in pixels) that have a sub-vector for each of K codewords."""
+        return -(-self.K // max(1, resolution // self.F) ** 2)
+
+
+class LinearConfig(Configuration, Codebooks):
+    """Principal components of patches, product-quantised by k-means: no network, no gradient; not in the paper."""
+
+    kind: Literal["linear"]
+
+    @property
+    def design(self) -> str:
+        return f"linear-f{self.F}-d{self.d}-S{self.S}-K{self.K}"
+
+
+class KLConfig(Configuration):
+    """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
+
+    kind: Literal["kl"]
+    d: Channels
+    kl_weight: PositiveFloat = 1e-6
+
+    @property
+    def design(self) -> str:
+        return f"kl-f{self.F}-d{self.d}"
+
+
+class VQGANConfig(Configuration):
+    """A plain VQGAN (diffusers VQModel) on the same trunk."""
+
+    kind: Literal["vqgan"]
+    d: Channels
+    K: Codewords
+
+    @property
+    def design(self) -> str:
+        return f"vqgan-f{self.F}-d{self.d}-K{self.K}"
+
+    @property
+    def twin(self) -> str:
+        """Design of the product quantiser of one subspace, which is the same tokenizer."""
+        return PQConfig(F=self.F, d=self.d, S=1, K=self.K).design
+
+
+AnyConfig = PQConfig | LinearConfig | KLConfig | VQGANConfig
+TokenizerConfig = Annotated[AnyConfig, Field(discriminator="kind")]
+
+
+class Grid(Section):
+    """A grid of section 4.2; S is a number or a fraction of d; what does not divide is left out."""
+
+    F: tuple[Factor, ...]
+    d: tuple[Channels, ...]
+    S: tuple[Channels | Annotated[str, Field(pattern=r"^d(/[1-9]\d{0,4})?$")], ...]
+    """Numbers, "d" or "d/8"."""
+    K: tuple[Codewords, ...]
+
+    @model_validator(mode="after")
+    def _can_be_listed(self) -> Self:
+        points = prod(len(axis) for axis in (self.F, self.d, self.S, self.K))
+        if points > GRID:
+            raise ValueError(f"the lists span {points:,} configurations; allowed: at most {GRID:,}")
+        return self
+
+    def configs(self) -> Iterator[PQConfig]:
+        for F, d, s, K in product(self.F, self.d, self.S, self.K):
+            if isinstance(s, str):
+                divisor = int(s.partition("/")[2] or 1)
+                if d % divisor:
+                    continue
+                s = d // divisor
+            if d % s == 0:
+                yield PQConfig(F=F, d=d, S=s, K=K)
