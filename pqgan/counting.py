@@ -27,7 +27,8 @@ from pqgan.settings import KLConfig, PQConfig, Settings, VQGANConfig
 from pqgan.settings.diffusion import UNetShape
 from pqgan.settings.evaluation import Features, RandomClip
 from pqgan.settings.hardware import Hardware
-from pqgan.settings.tokenizer import Discriminator, Trunk
+from pqgan.settings.tokenizer import Discriminator
+from pqgan.settings.trunk import Trunk
 from pqgan.storage.outputs import check_file
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.discriminator import PatchGAN

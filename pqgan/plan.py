@@ -116,19 +116,19 @@ class Plan:
 
     def _trained_spec(self, config: PQConfig | KLConfig | VQGANConfig) -> dict:
         section = self.settings.scale.tokenizer
-        trunk = section.trunks[config.F]
+        trunk = section.trunk(config)
         # only what is in use, so that what is off moves no address
         more = {}
         if config.kind == "pq" and section.codebook.in_use():
             more |= {"codebook": section.codebook.in_use()}
-        if config.kind == "pq" and trunk.shortcut == "linear":
+        if trunk.shortcut != "none":
             more |= {"linear": section.linear.model_dump(mode="json")}
         return self._training_spec(
-            section.training,
+            section.training_of(config),
             config.seed,
             version=section.version,
             config=config.model_dump(mode="json"),
-            trunk=(trunk if config.kind == "pq" else trunk.alone).model_dump(mode="json"),
+            trunk=trunk.model_dump(mode="json"),
             **more,
         )
 
@@ -138,7 +138,7 @@ class Plan:
         return {
             "config": config.model_dump(mode="json"),
             "linear": section.linear.model_dump(mode="json"),
-            "side": section.training.image_side,
+            "side": section.fitted_side(section.training),
             "geometry": reading.data.geometry,
             "seed": scale.seed if config.seed is None else config.seed,
             "version": section.version,
@@ -310,5 +310,5 @@ class Plan:
 
     def _benches(self) -> None:
         scale = self.settings.scale
-        trunk = scale.tokenizer.trunks[scale.matching.F].alone.model_dump(mode="json")
+        trunk = scale.tokenizer.trunks[scale.matching.F].plain.model_dump(mode="json")
         self._add("matching", "matching", _plain(scale.matching, trunk=trunk, seed=scale.seed))

@@ -54,8 +54,8 @@ class Reconstruction(Facts):
     d: PositiveInt | None = None
     S: PositiveInt | None = None
     K: PositiveInt | None = None
-    shortcut: Literal["linear"] | None = None
-    """A linear path around the trunk, which is not in the paper."""
+    shortcut: Literal["linear", "linear_alone"] | None = None
+    """A linear path around the trunk, or in its place; neither is in the paper."""
     published: str | None = None
     method: str | None = None
     latent: str | None = None

@@ -111,7 +111,7 @@ def test_generators_are_measured_and_laid_out_as_table_3(params_path, tmp_path, 
     rows = json.loads((out / "table3.json").read_text())["rows"]
     assert [row["cells"]["images_per_second"]["value"] for row in rows if row["source"] == "measured"] == [speed]
     assert "Weights are seeded, not trained" in (out / "table3.tex").read_text()
-    assert capsys.readouterr().out.startswith("PQSD-Quick: 96 px, F=16, d=32, U-Net 809,120 parameters; ")
+    assert capsys.readouterr().out.startswith("PQSD-Quick: 96 px, F=16, d=64, U-Net 827,584 parameters; ")
 
 
 def test_an_unknown_generator_is_refused(params_path, tmp_path, monkeypatch, capsys):

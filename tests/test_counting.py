@@ -32,17 +32,17 @@ def flops() -> Iterator[Callable[[], int]]:
 
 
 @pytest.mark.parametrize("name", ["f8-d16-S4-K64", "kl-f8-d4", "vqgan-f16-d32-K128"])
-def test_an_update_of_a_tokenizer(smoke, name, flops):
-    config = smoke.scale.tokenizer.configs[name]
-    model = build(config, smoke.scale.tokenizer.trunks[config.F], smoke.reading, seed=0)
+def test_an_update_of_a_tokenizer(plain, name, flops):
+    config = plain.scale.tokenizer.configs[name]
+    model = build(config, plain.scale.tokenizer.trunk(config), plain.reading, seed=0)
     step, state = assemble(
-        make_fabric(smoke.scale.hardware, "32-true"),
-        smoke,
+        make_fabric(plain.scale.hardware, "32-true"),
+        plain,
         model,
         config,
-        new_discriminator(smoke),
-        smoke.scale.evaluation.features,
-        training=smoke.scale.tokenizer.training,
+        new_discriminator(plain),
+        plain.scale.evaluation.features,
+        training=plain.scale.tokenizer.training,
         batch=2,
         discriminator_start=1,
     )
@@ -51,7 +51,7 @@ def test_an_update_of_a_tokenizer(smoke, name, flops):
     for update in step(0, Batch(images, torch.full((2,), -1), ["", ""])):
         update.loss.backward()
     real = flops() - before
-    found = count(smoke, work.tokenizer(smoke, config, "train", 64))
+    found = count(plain, work.tokenizer(plain, config, "train", 64))
     assert 2 * found["operations"] == real
     codewords = config.d * getattr(config, "K", 0)
     parameters = sum(p.numel() for network in state.modules.values() for p in network.parameters())

@@ -142,7 +142,7 @@ def untrained_pipeline(settings: Settings, factor: int | None) -> StableDiffusio
     if factor is not None:
         config = settings.expected(factor)
         parts["unet"] = widen(parts["unet"], config.d, reading.adaptation.widening)
-        parts["vae"] = build(config, scale.tokenizer.trunks[factor], reading, scale.seed)
+        parts["vae"] = build(config, scale.tokenizer.trunk(config), reading, scale.seed)
     return assembled(**{name: part.eval() if isinstance(part, nn.Module) else part for name, part in parts.items()})
 
 

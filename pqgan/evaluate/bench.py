@@ -75,7 +75,7 @@ def run(
     if name not in configs:
         raise SettingsError(f"no tokenizer configuration {name!r} at scale {settings.name}; allowed: see pqgan plan")
     target = device(settings.scale.hardware)
-    tokenizer = wrap(build(configs[name], settings.scale.tokenizer.trunks[configs[name].F], reading, 0)).to(target)
+    tokenizer = wrap(build(configs[name], settings.scale.tokenizer.trunk(configs[name]), reading, 0)).to(target)
     networks = Networks(section.features, reading.metrics, target)
     noise = RandomImages(images or 2 * section.batch, settings.scale.data.sets[section.data].size)
     how = {"batch": section.batch, "geometry": reading.data.geometry}

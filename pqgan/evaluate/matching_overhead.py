@@ -42,7 +42,7 @@ def overheads(settings: Settings, device: torch.device) -> list[Measurement]:
     dtype = torch.bfloat16 if bench.precision == "bf16-mixed" and device.type == "cuda" else torch.float32
     found = []
     for config in bench.configs:
-        model = build(config, settings.scale.tokenizer.trunks[bench.F].alone, settings.reading, seed).to(device).eval()
+        model = build(config, settings.scale.tokenizer.trunks[bench.F].plain, settings.reading, seed).to(device).eval()
         lay_out(hardware, model)
         quantisers = {OURS: model.quantiser, FULL: _in_fp32(LoopedQuantiser(model.quantiser).to(device))}
         for batch in bench.batches:

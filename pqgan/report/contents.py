@@ -67,16 +67,16 @@ def inputs(plan: Plan, item: str, collected: Path | None = None) -> list[Job]:
         jobs = _READS[item](plan)
     lacking = () if collected is None else MAY_LACK.get(item, ())
     left_out = [chapter for chapter in lacking if not (collected / chapter).exists()]
-    # runs of before there were codecs and linear tokenizers have none
-    later = () if collected is None else (*codecs(plan), *linear(plan))
+    # runs of before there were codecs, linear tokenizers and linear paths have none
+    later = () if collected is None else (*codecs(plan), *linear(plan), *paths(plan))
     without = [name for name in later if not (collected / "evaluate" / name).exists()]
     read = (job for job in jobs if job.chapter not in left_out and job.name not in without)
     return list({job.path: job for job in read}.values())
 
 
-def shortcuts(jobs: Iterable[Job]) -> list[int]:
-    """Factors F of the product-quantised tokenizers behind results that have a linear path around their trunk."""
-    found: set[int] = set()
+def shortcuts(jobs: Iterable[Job]) -> dict[int, str]:
+    """F -> shortcut of the product-quantised tokenizers behind results, where they have one."""
+    found: dict[int, str] = {}
     waiting, seen = list(jobs), set()
     while waiting:
         job = waiting.pop()
@@ -85,10 +85,11 @@ def shortcuts(jobs: Iterable[Job]) -> list[int]:
         seen.add(job.path)
         waiting += job.inputs.values()
         trunk = job.spec.get("trunk", {})
-        # only product quantisers have it in their settings, and a bench of one
-        if trunk.get("shortcut") == "linear":
-            found.add(2 ** (len(trunk["multipliers"]) - 1))
-    return sorted(found)
+        # only product quantisers have it in their settings, and a bench of one; claims say themselves what they set
+        # beside the trunk alone
+        if "shortcut" in trunk and not job.spec.get("config", {}).get("path"):
+            found[2 ** (len(trunk["multipliers"]) - 1)] = trunk["shortcut"]
+    return dict(sorted(found.items()))
 
 
 def title(settings: Settings, item: str) -> str:
@@ -121,6 +122,12 @@ def linear(plan: Plan, factor: int | None = None) -> list[str]:
     """Linear tokenizers, without replicates, of one factor F or of all; they are not in the paper."""
     configs = plan.settings.scale.tokenizer.designs
     return [name for name, config in configs.items() if config.kind == "linear" and factor in (None, config.F)]
+
+
+def paths(plan: Plan) -> list[str]:
+    """Product quantisers around the linear path of tokenizer.with_shortcut, with replicates; not in the paper."""
+    configs = plan.settings.scale.tokenizer.configs
+    return [name for name, config in configs.items() if config.kind == "pq" and config.path]
 
 
 def compared_factors(plan: Plan) -> list[int]:

@@ -47,19 +47,20 @@ def tasks(plan: Plan, counts: Counts, images: Mapping[str, int]) -> list[Task]:
 def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
     configs = settings.scale.tokenizer.configs
-    sections = {"tokenizer": settings.scale.tokenizer.training, "finetune": settings.scale.finetune.training}
     batches = {"tokenizer": settings.reading.training.total_batch, "finetune": settings.scale.finetune.batch}
     of_both = settings.reading.training.step_counts != "generator"  # two steps an update
-    for chapter, training in sections.items():
+    for chapter in batches:
         for name, job in plan.chapter(chapter).items():
             config = configs[name] if chapter == "tokenizer" else settings.expected(int(name.removeprefix("f")))
             if isinstance(config, LinearConfig):
                 continue
+            swept = chapter == "tokenizer"
+            training = settings.scale.tokenizer.training_of(config) if swept else settings.scale.finetune.training
             update = work.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + work.searched(config, training.resolution)
             seen = (training.steps // 2 if of_both else training.steps) * batches[chapter]
             parameters = counts.parameters(update) + config.d * getattr(config, "K", 0)
-            label = f"{'sweep' if chapter == 'tokenizer' else 'fine-tuning'}, F={config.F}"
+            label = f"{'sweep' if swept else 'fine-tuning'}, F={config.F}"
             yield Task(label, job, once * seen, parameters, 3 * parameters)
 
 

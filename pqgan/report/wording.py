@@ -1,6 +1,6 @@
 """What captions say of scale, counts, protocols and feature networks; tables and figures share it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pqgan.records import METRIC_NAMES, Measurement, Record
 from pqgan.settings import Settings
@@ -28,7 +28,11 @@ LINEAR = (
     "PCA + PQ, linear: not in the paper. Principal components of the training images' patches, product-quantised by "
     "k-means, and the transpose to decode: no network, no gradient (linear-f...; PCA + VQ with S=1)."
 )
-AROUND = "with a linear path around the trunk"
+PATHS = {
+    "linear": "with a linear path around the trunk",
+    "linear_alone": "a linear path and its refinement in the trunk's place",
+}
+"""Shortcut of the settings -> what a reader is told."""
 UNTRAINED = "untrained"
 """Of seeded weights that no training has seen."""
 
@@ -107,15 +111,18 @@ def networks(measurements: Iterable[Measurement]) -> str:
     return f"The feature networks have random weights: measured {names} numbers are not comparable with the paper's."
 
 
-def shortcut(factors: Iterable[int]) -> str:
-    """What a reader has to know of tokenizers with a linear path around their trunk; empty where there is none."""
-    named = listed(f"F={factor}" for factor in factors)
-    return f"Product-quantised tokenizers of {named}: {AROUND}, which is no part of the paper." if named else ""
+def shortcut(kinds: Mapping[int, str]) -> str:
+    """What a reader has to know of tokenizers with a linear path, F -> kind; empty where there is none."""
+    said = []
+    for kind, words in PATHS.items():
+        if named := listed(f"F={factor}" for factor, own in kinds.items() if own == kind):
+            said.append(f"Product-quantised tokenizers of {named}: {words}, which is no part of the paper.")
+    return " ".join(said)
 
 
 def footer(settings: Settings, *facts: str, measurements: Iterable[Measurement] = ()) -> str:
     """The small print inside a figure."""
     random = "random feature networks: not comparable with the paper" if random_networks(measurements) else ""
-    trunks = settings.scale.tokenizer.trunks.values()
-    path = f"{AROUND}: not in the paper" if any(trunk.shortcut == "linear" for trunk in trunks) else ""
-    return " · ".join(filter(None, (f"scale {settings.name}", *facts, random, path)))
+    kinds = {trunk.shortcut for trunk in settings.scale.tokenizer.trunks.values()}
+    paths = [f"{words}: not in the paper" for kind, words in PATHS.items() if kind in kinds]
+    return " · ".join(filter(None, (f"scale {settings.name}", *facts, random, *paths)))

@@ -41,7 +41,7 @@ def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution
         "does": does,
         "kind": config.kind,
         "d": config.d,
-        "trunk": section.trunks[config.F].model_dump(mode="json"),
+        "trunk": section.trunk(config).model_dump(mode="json"),
         "resolution": resolution,
     }
     if does == "train":

@@ -55,20 +55,32 @@ class Configuration(Section):
     def name(self) -> str:
         return self.design if self.seed is None else f"{self.design}-seed{self.seed}"
 
+    @property
+    def for_claims(self) -> bool:
+        """Whether nothing but the claims reads it."""
+        return self.seed is not None
+
     @model_serializer(mode="wrap")
-    def _seed_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # addresses of configurations without a seed are those of the time before there were seeds
-        return {key: value for key, value in dump(self).items() if key != "seed" or value is not None}
+    def _only_what_is_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses are those of the time before there were seeds and paths
+        absent = {"seed": None, "path": False}
+        return {key: value for key, value in dump(self).items() if key not in absent or value != absent[key]}
 
 
 class PQConfig(Configuration, Codebooks):
     """A point of the sweep (section 4.2)."""
 
     kind: Literal["pq"] = "pq"
+    path: bool = False
+    """Whether around the linear path of tokenizer.with_shortcut, which the claims show beside the trunk alone."""
 
     @property
     def design(self) -> str:
-        return f"f{self.F}-d{self.d}-S{self.S}-K{self.K}"
+        return f"{'path-' if self.path else ''}f{self.F}-d{self.d}-S{self.S}-K{self.K}"
+
+    @property
+    def for_claims(self) -> bool:
+        return self.path or super().for_claims
 
     def images_for_codebooks(self, resolution: int) -> int:
         """Least number of images (side in pixels) that have a sub-vector for each of K codewords."""

@@ -1,71 +1,14 @@
-"""Tokenizers: the sweep, its baselines, the trunk, the training, the selection and the fine-tuning."""
+"""Tokenizers: the sweep, its baselines, the training, the selection and the fine-tuning."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from .base import Channels, Float, Layers, PositiveFloat, PositiveInt, Section, Side
-from .configurations import AnyConfig, Factor, Grid, PQConfig, TokenizerConfig, VQGANConfig
+from .configurations import AnyConfig, Factor, Grid, LinearConfig, PQConfig, TokenizerConfig, VQGANConfig
 from .names import each_once
-
-
-class Refinement(Section):
-    """A small residual network on the reconstruction of a linear path; not in the paper."""
-
-    channels: Channels
-    blocks: Layers
-
-
-class Trunk(Section):
-    """Encoder and decoder without the quantiser (reading 10); diffusers' Encoder and Decoder."""
-
-    channels: Channels
-    """Channels of the first level."""
-    multipliers: tuple[Channels, ...]
-    """Channel multiplier of each level; each level but the last halves the resolution. Attention sits on the last."""
-    res_blocks: Layers
-    z_channels: Channels
-    """Channels between trunk and quantiser projection."""
-    norm_groups: Channels
-    shortcut: Literal["none", "linear"] = "none"
-    """linear: a linear path of patches around the trunks of product-quantised tokenizers, which then add to it. Not in
-    the paper.
-    """
-
-    refinement: Refinement | None = None
-    """Of the shortcut's reconstruction; null: none."""
-
-    @model_serializer(mode="wrap")
-    def _shortcut_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # addresses of trunks without one are those of the time before there were shortcuts
-        absent = {"shortcut": "none", "refinement": None}
-        return {key: value for key, value in dump(self).items() if (key, value) not in absent.items()}
-
-    @model_validator(mode="after")
-    def _refinement_of_a_shortcut(self) -> Self:
-        if self.refinement and self.shortcut == "none":
-            raise ValueError("refinement corrects the shortcut's reconstruction; allowed: null, or shortcut: linear")
-        return self
-
-    @model_validator(mode="after")
-    def _groups_divide(self) -> "Trunk":
-        for multiplier in self.multipliers:
-            if self.channels * multiplier % self.norm_groups:
-                raise ValueError(
-                    f"norm_groups={self.norm_groups} does not divide {self.channels} x {multiplier} channels; "
-                    "allowed: a divisor of every level's channels"
-                )
-        return self
-
-    @property
-    def factor(self) -> int:
-        return 2 ** (len(self.multipliers) - 1)
-
-    @property
-    def alone(self) -> "Trunk":
-        """The paper's trunk, without what is around it."""
-        return self.model_copy(update={"shortcut": "none", "refinement": None})
+from .trunk import Refinement, Trunk
 
 
 class Discriminator(Section):
@@ -137,6 +80,24 @@ class Linear(Section):
     """Patches that k-means sees, the same number of every image, rounded up."""
     passes: PositiveInt = 10
     """Passes of k-means over them, at most."""
+    side: Side | None = None
+    """Shortest side of the images, pixels; null: that of the training's."""
+
+    @model_serializer(mode="wrap")
+    def _side_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # addresses are those of the time before there was the choice
+        return {key: value for key, value in dump(self).items() if key != "side" or value is not None}
+
+
+class WithShortcut(Section):
+    """Every product quantiser once more around a linear path, beside its training on the paper's trunk.
+
+    The claims show both; nothing else reads these. Not in the paper.
+    """
+
+    shortcut: Literal["linear", "linear_alone"]
+    refinement: Refinement | None = None
+    training: Training
 
 
 class Selection(Section):
@@ -163,6 +124,8 @@ class TokenizerSection(Section):
     training: Training
     codebook: Codebook = Codebook()
     linear: Linear = Linear()
+    with_shortcut: WithShortcut | None = None
+    """null: trainings are those of the trunks alone."""
     grid: Grid | None = None
     sweep: tuple[PQConfig, ...]
     """Configurations besides the grid's."""
@@ -179,6 +142,18 @@ class TokenizerSection(Section):
         for config in self.configs.values():
             if config.F not in self.trunks and config.kind != "linear":
                 raise ValueError(f"{config.name} has no trunk; allowed F: {', '.join(map(str, self.trunks))}")
+        return self
+
+    @model_validator(mode="after")
+    def _shortcuts_are_told_apart(self) -> "TokenizerSection":
+        for name, config in self.configs.items():
+            if not isinstance(config, PQConfig) or not config.path:
+                continue
+            if self.with_shortcut is None:
+                raise ValueError(f"{name} has path: true; allowed: false, where there is no with_shortcut")
+            if self.trunks[config.F].shortcut != "none":
+                raise ValueError(f"with_shortcut beside a shortcut of trunks.{config.F}; allowed: one of the two")
+            self.trunk(config)
         return self
 
     @model_validator(mode="after")
@@ -217,12 +192,37 @@ class TokenizerSection(Section):
     def configs(self) -> dict[str, AnyConfig]:
         """Every configuration to train, replicates included, by name, each once."""
         gridded = self.grid.configs() if self.grid else ()
-        return {config.name: config for config in (*gridded, *self.sweep, *self.baselines)}
+        found = {config.name: config for config in (*gridded, *self.sweep, *self.baselines)}
+        if self.with_shortcut:
+            again = [c.model_copy(update={"path": True}) for c in found.values() if isinstance(c, PQConfig)]
+            found |= {config.name: config for config in again}
+        return found
 
     @property
     def designs(self) -> dict[str, AnyConfig]:
-        """Those that are no replicates."""
-        return {name: config for name, config in self.configs.items() if config.seed is None}
+        """Those that are no replicates and have no shortcut beside the trunk's."""
+        return {name: config for name, config in self.configs.items() if not config.for_claims}
+
+    def trunk(self, config: AnyConfig) -> Trunk | None:
+        """Networks of a configuration: only product quantisers have a shortcut, and linear ones have none."""
+        if isinstance(config, LinearConfig):
+            return None
+        own = self.trunks[config.F]
+        if not isinstance(config, PQConfig):
+            return own.plain
+        if not config.path:
+            return own
+        return Trunk.model_validate(
+            own.model_dump() | self.with_shortcut.model_dump(include={"shortcut", "refinement"})
+        )
+
+    def training_of(self, config: AnyConfig) -> Training:
+        """How a configuration is trained."""
+        return self.with_shortcut.training if isinstance(config, PQConfig) and config.path else self.training
+
+    def fitted_side(self, training: Training) -> int:
+        """Shortest side of the images that a linear path is fitted to, pixels."""
+        return self.linear.side or training.image_side
 
     @cached_property
     def product(self) -> dict[str, PQConfig]:

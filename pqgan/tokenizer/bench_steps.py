@@ -56,7 +56,7 @@ class Bench:
 
     def __init__(self, fabric: "Fabric", settings: Settings, config: TokenizerConfig, data: PreparedSet | None):
         self.fabric, self.settings, self.config, self.data = fabric, settings, config, data
-        self.training, self.batch = settings.scale.tokenizer.training, settings.reading.training.total_batch
+        self.training, self.batch = settings.scale.tokenizer.training_of(config), settings.reading.training.total_batch
         # untrained ones take the same time as published ones, and no download
         self.features = settings.scale.evaluation.features.model_copy(update={"weights": "random"})
         self.found = Measured(self.batch)
@@ -105,7 +105,7 @@ class Bench:
     def _model(self) -> nn.Module:
         return build(
             self.config,
-            self.settings.scale.tokenizer.trunks[self.config.F],
+            self.settings.scale.tokenizer.trunk(self.config),
             self.settings.reading,
             self.settings.scale.seed,
         )

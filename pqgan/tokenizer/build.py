@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pqgan.randomness import seeded
 from pqgan.settings import KLConfig, LinearConfig, PQConfig, Reading, VQGANConfig
-from pqgan.settings.tokenizer import Trunk
+from pqgan.settings.trunk import Trunk
 
 from .model import PQModel, trunk_blocks
 
@@ -26,7 +26,7 @@ def _build(config, trunk, reading):
     channels = tuple(trunk.channels * multiplier for multiplier in trunk.multipliers)
     if isinstance(config, PQConfig):
         return PQModel(
-            block_out_channels=channels,
+            block_out_channels=None if trunk.shortcut == "linear_alone" else channels,
             layers_per_block=trunk.res_blocks,
             z_channels=trunk.z_channels,
             norm_num_groups=trunk.norm_groups,

@@ -93,7 +93,8 @@ class Tokenizer:
 class PQTokenizer(Tokenizer):
     @property
     def kind(self) -> str:
-        return "pq" if self.model.has_trunk else "linear"
+        # without a network it is principal components alone
+        return "pq" if self.model.has_trunk or self.model.refinement is not None else "linear"
 
     @property
     def factor(self) -> int:
@@ -118,7 +119,7 @@ class PQTokenizer(Tokenizer):
         return self.decode_codes(codes).clamp(-1, 1), codes
 
     def _codebook(self):
-        shortcut = {"shortcut": "linear"} if self.model.has_trunk and self.model.linear is not None else {}
+        shortcut = {} if self.kind == "linear" or self.model.linear is None else {"shortcut": self.model.shortcut}
         return {"S": self.model.config.S, "K": self.model.config.K, **shortcut}
 
 

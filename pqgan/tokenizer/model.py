@@ -131,6 +131,13 @@ class PQModel(ModelMixin, ConfigMixin):
         return self.config.block_out_channels is not None
 
     @property
+    def shortcut(self) -> Literal["none", "linear", "linear_alone"]:
+        """As `Trunk.shortcut` of the settings."""
+        if self.linear is None:
+            return "none"
+        return "linear" if self.has_trunk else "linear_alone"
+
+    @property
     def factor(self) -> int:
         """Downsampling factor F."""
         return 2 ** (len(self.config.block_out_channels) - 1) if self.has_trunk else self.config.patch

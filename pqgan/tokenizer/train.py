@@ -48,10 +48,11 @@ def train(settings: Settings, job: Job, *, data: Path, run: Path, out: Path) -> 
         return fit_linear(settings, job, config, data=data, run=run, out=out)
     if config.seed is not None:
         settings = settings.model_copy(update={"scale": settings.scale.model_copy(update={"seed": config.seed})})
-    model = build(config, section.trunks[config.F], settings.reading, settings.scale.seed)
+    model = build(config, section.trunk(config), settings.reading, settings.scale.seed)
+    discriminator, training = new_discriminator(settings), section.training_of(config)
     start = settings.reading.training.discriminator_start
     batch = settings.reading.training.total_batch
-    _train(settings, job, model, config, new_discriminator(settings), section.training, batch, start, data, run, out)
+    _train(settings, job, model, config, discriminator, training, batch, start, data, run, out)
 
 
 def finetune(settings: Settings, job: Job, *, model: Path, data: Path, run: Path, out: Path) -> None:
@@ -132,7 +133,8 @@ def _train(
 
     def batches(first: int) -> Generator[tuple[int, Batch], None, None]:
         if first == 0 and isinstance(config, PQConfig) and model.linear is not None:
-            start_from_components(fabric, settings, model, prepared, training.image_side, scale.seed)
+            side = scale.tokenizer.fitted_side(training)
+            start_from_components(fabric, settings, model, prepared, side, scale.seed)
         elif first == 0 and isinstance(config, PQConfig) and scale.tokenizer.codebook.kmeans_images:
             start_from_kmeans(fabric, settings, config, model, len(prepared), supply)
         return supply(range(first, steps), fabric.global_rank, fabric.world_size)

@@ -49,7 +49,7 @@ def fit_linear(settings: Settings, job: Job, config: LinearConfig, *, data: Path
         )
 
     def step(number: int, batch: Batch) -> Iterator[Update]:
-        start_from_components(fabric, settings, model, prepared, training.image_side, seed)
+        start_from_components(fabric, settings, model, prepared, scale.tokenizer.fitted_side(training), seed)
         return iter(())
 
     def write(result: Path) -> None:

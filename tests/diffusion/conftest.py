@@ -19,8 +19,8 @@ SIZES = [[64, 64], [32, 96]]
 
 
 @pytest.fixture(scope="session")
-def tiny(smoke) -> Settings:
-    raw = smoke.model_dump()
+def tiny(plain) -> Settings:
+    raw = plain.model_dump()
     scale, reading = raw["scale"], raw["reading"]
     scale["data"]["sets"]["train_large"] |= {"crops": 12, "size": 64}
     scale["data"]["sets"]["train"] |= {"crops": 12, "size": 32}

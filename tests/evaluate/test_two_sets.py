@@ -24,8 +24,8 @@ COUNTS = {"val": 7, "microscopy": 5, "textures": 4}
 
 
 @pytest.fixture(scope="module")
-def settings(smoke) -> Settings:
-    raw = smoke.model_dump()
+def settings(plain) -> Settings:
+    raw = plain.model_dump()
     for name, count in COUNTS.items():
         raw["scale"]["data"]["sets"][name]["crops"] = count
     raw["scale"]["evaluation"] |= {"batch": 3, "showcase": 2}

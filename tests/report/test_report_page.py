@@ -87,12 +87,13 @@ def test_headings_over_columns_span_them_and_f_4_is_grey(text):
 
 
 def test_a_long_table_is_folded_up(synthetic, reports, tmp_path, text, monkeypatch):
-    assert "All 12 rows" not in text
-    monkeypatch.setattr(page, "LONG", 12)
+    rows = len(json.loads((reports / "table_sweep.json").read_text())["rows"])
+    assert f"All {rows} rows" not in text
+    monkeypatch.setattr(page, "LONG", rows)
     page.run(synthetic.settings, synthetic.plan, reports, None, tmp_path / "report.html")
     changed = (tmp_path / "report.html").read_text()
     sweep = changed.partition('id="table_sweep"')[2].partition("</section>")[0]
-    assert re.search(r"<details>\s*<summary>All 12 rows</summary>\s*<div class=\"scroll\"", sweep)
+    assert re.search(rf"<details>\s*<summary>All {rows} rows</summary>\s*<div class=\"scroll\"", sweep)
     assert re.search(r"</div>\s*</details>\s*<ul", sweep)
     parser = Balance()
     parser.feed(changed)
@@ -151,7 +152,8 @@ def test_page_counts_gpu_hours(synthetic, reports, changed_params, tmp_path):
     measured = ("reference", "evaluate", "evaluate_finetuned", "samples", "generation", "speed", "matching")
     hours = 14 * (2 * trained + sum(jobs[chapter] for chapter in measured)) / 3600
     assert f"<strong>{hours:.1f} GPU hours</strong>" in text
-    row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">3.3 min</td>'
+    minutes = f"{14 * jobs['tokenizer'] / 60:.1f} min"
+    row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">{minutes}</td>'
     assert f'{row}<td class="number">14 s</td><td class="number">2</td><td class="number">0.1</td>' in text
 
 

@@ -28,6 +28,14 @@ class Claim:
     cells: Callable[[Rows], list[Cells]] | None = None
     """What its own tables say of it; None where they have no cells for it."""
 
+    @property
+    def of_trainings(self) -> bool:
+        """Whether the sweep's trainings, measured on the validation set, are all that tests it here."""
+        return all(test.__module__ in _OF_TRAININGS for test in self.tests)
+
+
+_OF_TRAININGS = {module.__name__ for module in (sweep, codebooks, baselines)}
+
 
 def _is_faster(share: float) -> bool:
     return share >= speed.AT_LEAST
@@ -231,13 +239,18 @@ def judged(claims: Iterable[Claim], evidence: Evidence) -> list[Judged]:
     ]
 
 
+def tally(found: Iterable[Judged]) -> str:
+    """How many hold, do not hold, and stay open; goes on after "claims that hold:"."""
+    verdicts = [claim.verdict for claim in found]
+    held, failed, undecided = map(verdicts.count, (HOLDS, FAILS, OPEN))
+    return f"{held}; that do not hold: {failed}; {OPEN}: {undecided}"
+
+
 def summary(found: Iterable[Judged]) -> str:
     """How many of them hold, here and by the paper's own cells."""
     found = list(found)
-    verdicts = [claim.verdict for claim in found]
-    held, failed, undecided = map(verdicts.count, (HOLDS, FAILS, OPEN))
     decided = [all(cells.agree for cells in claim.cells) for claim in found if claim.cells]
     return (
-        f"Claims that hold: {held}; that do not hold: {failed}; {OPEN}: {undecided}. The paper's own cells decide "
+        f"Claims that hold: {tally(found)}. The paper's own cells decide "
         f"{len(decided)} of them: they agree with {decided.count(True)} and contradict {decided.count(False)}."
     )

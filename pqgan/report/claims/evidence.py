@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
+from pqgan.settings import PQConfig
 from pqgan.settings.configurations import Configuration
 from pqgan.settings.names import BACKBONE_VAE
 
@@ -14,6 +16,9 @@ from .contrasts import Fit, comparable, printed
 ON = "val"
 SD_VAE = "SDv2.1 VAE"
 """What Tables 1 and 2 call the autoencoder of a published backbone."""
+
+Network = Literal["trunk", "path", "linear"]
+"""Of product quantisers: the scale's trunk, the linear path of with_shortcut, or principal components alone."""
 
 Rows = Callable[[str], list[dict[str, str]]]
 """table1, ... -> the paper's rows."""
@@ -37,16 +42,18 @@ class Evidence:
     Args:
         results: of the jobs that `contents.inputs(plan, "table_claims")` names.
         paper: the paper's own tables.
+        network: of product quantisers; KL autoencoders and VQGANs are on the trunk in any case.
     """
 
-    def __init__(self, plan: Plan, results: Results, paper: Rows):
-        section = plan.settings.scale.tokenizer
-        self.plan, self.settings, self.paper = plan, plan.settings, paper
-        # linear tokenizers are no quantiser of the paper's, and the noise of trainings is not theirs
-        trained = {name: config for name, config in section.configs.items() if config.kind != "linear"}
-        self.designs: dict[str, Configuration] = {n: config for n, config in trained.items() if config.seed is None}
+    def __init__(self, plan: Plan, results: Results, paper: Rows, network: Network = "trunk"):
+        self.plan, self.settings, self.paper, self.network = plan, plan.settings, paper, network
+        configs = plan.settings.scale.tokenizer.configs
+        tested = {name: config for name, config in configs.items() if _takes_part(config, network)}
+        if network != "trunk":  # a collection may be older than what is planned beside the trunk
+            tested = {name: config for name, config in tested.items() if results.has("evaluate", name)}
+        self.designs: dict[str, Configuration] = {n: _as_pq(c) for n, c in tested.items() if c.seed is None}
         self.trainings: dict[str, dict[int, str]] = {name: {} for name in self.designs}
-        for name, config in trained.items():
+        for name, config in tested.items():
             seed = plan.settings.scale.seed if config.seed is None else config.seed
             self.trainings[config.design][seed] = name
         self.best = plan.settings.reading.best
@@ -88,9 +95,20 @@ class Evidence:
         return len(self.trainings[name])
 
     def selected(self, factor: int) -> str | None:
-        """The configuration of a factor F that the selection chose; None where it has none."""
+        """The configuration of a factor F that the selection chose, with this network; None where there is none."""
         factors = self.settings.scale.selection.factors
-        return self._results.selected(factor).run if factor in factors else None
+        if factor not in factors:
+            return None
+        run = self._results.selected(factor).run
+        return run if self.network == "trunk" else self.named(self.settings.scale.tokenizer.configs[run])
+
+    def named(self, like: PQConfig, **changed: int) -> str | None:
+        """The product quantiser with the F, d, S and K of another, some of them changed; None where there is none."""
+        wanted = {key: changed.get(key, getattr(like, key)) for key in ("F", "d", "S", "K")}
+        for name, config in self.designs.items():
+            if config.kind == "pq" and all(getattr(config, key) == value for key, value in wanted.items()):
+                return name
+        return None
 
     def reached(self, chapter: str) -> bool:
         """Whether everything that is planned of a chapter is there."""
@@ -142,3 +160,17 @@ class Evidence:
     def behind(self) -> list[Measurement]:
         """All measurements of the configurations that were asked for so far."""
         return [item for found in self._found.values() for items in found.values() for item in items.values()]
+
+
+def _takes_part(config: Configuration, network: Network) -> bool:
+    if config.kind == "pq":
+        return network == ("path" if config.path else "trunk")
+    if config.kind == "linear":
+        # no quantiser of the paper's, and the noise of trainings is not theirs
+        return network == "linear" and config.seed is None
+    return network != "linear" or config.seed is None
+
+
+def _as_pq(config: Configuration) -> Configuration:
+    """A linear tokenizer in the place of the product quantiser of its F, d, S and K."""
+    return PQConfig(**config.model_dump(include={"F", "d", "S", "K"})) if config.kind == "linear" else config

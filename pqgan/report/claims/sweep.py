@@ -119,9 +119,10 @@ def codewords_next_to_subspaces(evidence: Evidence) -> list[Finding]:
 
     def halved(line: Line) -> dict[int, str]:
         """Configurations of half as many subspaces, by K."""
-        F, d, S = line.fixed.values()
-        found = {K: f"f{F}-d{d}-S{S // 2}-K{K}" for K in line.points if S % 2 == 0}
-        return {K: name for K, name in found.items() if name in evidence.designs}
+        S = line.fixed["S"]
+        points = line.points if S % 2 == 0 else {}
+        found = {K: evidence.named(evidence.designs[name], S=S // 2) for K, name in points.items()}
+        return {K: name for K, name in found.items() if name}
 
     line = chosen(evidence, filter(halved, lines(evidence, "K")))
     if line is None:

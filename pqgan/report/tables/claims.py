@@ -1,5 +1,7 @@
 """The table of claims: a group a claim, a row a contrast or comparison, and findings of our own below."""
 
+from collections.abc import Sequence
+
 from pqgan.plan import Plan
 from pqgan.records import METRIC_NAMES
 from pqgan.settings import Settings
@@ -13,6 +15,7 @@ from ..claims.evidence import Evidence
 from ..claims.findings import NO_NOISE, UNITS, Finding, percent, title
 from ..claims.lines import RULE
 from ..results import Results
+from . import claims_beside as beside
 from .paper import paper_rows
 from .table import COMPUTED, REPORTED, Cell, Column, Group, Row, Table
 
@@ -33,15 +36,18 @@ def table_claims(settings: Settings, plan: Plan, results: Results) -> Table:
     evidence = Evidence(plan, results, paper_rows)
     found, own = judged(CLAIMS, evidence), judged(OWN, evidence)
     groups = [_group(f"{number}. ", claim) for number, claim in enumerate(found, 1)]
-    groups += [_group("Of our own: ", finding) for finding in own]
+    others = beside.judged_beside(plan, results)
+    groups = [beside.widened(group, found[place].claim, others) for place, group in enumerate(groups)]
+    groups += [beside.widened(_group("Of our own: ", finding), finding.claim, others) for finding in own]
+    every = [evidence, *(other.evidence for other in others)]
     return Table(
         "table_claims",
         contents.ITEMS["table_claims"],
-        _caption(settings, evidence, found),
-        COLUMNS,
+        _caption(settings, every, found, others),
+        beside.columns(COLUMNS, others),
         groups,
-        _notes([*found, *own]),
-        [*evidence.behind, *evidence.beside],
+        [*_notes([*found, *own]), *beside.notes(settings, others)],
+        [item for one in every for item in (*one.behind, *one.beside)],
     )
 
 
@@ -66,21 +72,23 @@ def _cells(cells: Cells) -> Row:
     return Row(REPORTED, {column.key: Cell(texts.get(column.key, formats.DASH)) for column in COLUMNS})
 
 
-def _caption(settings: Settings, evidence: Evidence, found: list[Judged]) -> str:
-    behind, beside = evidence.behind, evidence.beside
+def _caption(settings: Settings, every: list[Evidence], found: list[Judged], others: Sequence[beside.Beside]) -> str:
+    behind = [item for evidence in every for item in evidence.behind]
+    singly = [item for evidence in every for item in evidence.beside]
     return wording.caption(
         summary(found),
+        *(beside.summed_up(other) for other in others),
         f"Measured: this run, {wording.run_of(settings)}, set {settings.scale.evaluation.data}, "
         f"n = {wording.counts(behind)} images a training; other rows name their own n.",
         "Means and differences of trainings are of the model value = configuration + seed + noise, fitted to all of "
         "them by least squares; means are at the seed that most have. In favour: a contrast, positive (a ratio above "
         "one) where it speaks for the claim, with its 95 % interval by Student's t; of measured values, as the notes "
         "say.",
-        _noise(evidence),
+        *map(_noise, every),
         "rFID, gFID, CMMD and LPIPS are compared by their logarithms: their means are geometric, and ×1.1 is a "
         "difference of ten percent.",
-        wording.networks([*behind, *beside]),
-        *wording.protocols([*behind, *beside]),
+        wording.networks([*behind, *singly]),
+        *wording.protocols([*behind, *singly]),
     )
 
 
@@ -91,10 +99,13 @@ def _noise(evidence: Evidence) -> str:
         for metric, fit in found.items()
         if fit.freedom
     ]
+    if said:
+        where = f" {beside.HEADS[evidence.network].lower()}" if evidence.network != "trunk" else ""
+        return f"Noise of one training{where}, s, with its degrees of freedom: {', '.join(said)}."
     return (
-        f"Noise of one training, s, with its degrees of freedom: {', '.join(said)}."
-        if said
-        else "There is no interval of trainings: too few configurations are trained with a second seed."
+        "There is no interval of trainings: too few configurations are trained with a second seed."
+        if evidence.network == "trunk"
+        else ""
     )
 
 

@@ -70,11 +70,12 @@ def test_originals_stand_beside_their_own_reconstructions(draw, item, colour_of)
 
 
 @pytest.mark.parametrize("item", ["figure1", "figure7"])
-def test_an_untrained_vae_is_called_so_and_what_it_stands_for_is_said(draw, item):
+def test_an_untrained_vae_is_called_so_and_what_it_stands_for_is_said(draw, synthetic, item):
     picture, _ = draw(item)
+    config = synthetic.settings.scale.tokenizer.configs[synthetic.chosen(16)]
     assert "untrained VAE (in the role of the SD VAE" in picture.caption
     assert "its weights are random and untrained" in picture.caption
-    assert "d = 32, S = 16, K = 64 at F = 16" in picture.caption
+    assert f"d = {config.d}, S = {config.S}, K = {config.K} at F = 16" in picture.caption
     assert "untrained VAE, F = 8 in the role of the SD VAE" in picture.alt
     assert "PQGAN, fine-tuned at 128 px" in picture.caption
 

@@ -214,6 +214,6 @@ def test_values_that_an_axis_cannot_show_are_left_out_and_counted(params_path):
     broken = {(names[0], "rfid"): math.inf, (names[1], "cmmd"): 0.0, (names[2], "psnr"): math.nan}
     picture, _ = made(params_path, "smoke", "figure6", broken)
     counts = {place: len(axes.collections) for place, axes in panels(picture, ITEMS["figure6"][1]).items()}
-    assert set(counts.values()) == {5, 6}
-    assert [counts[metric, "K"] for metric in ("psnr", "rfid", "cmmd", "lpips")] == [5, 5, 5, 6]
+    assert set(counts.values()) == {6, 7}
+    assert [counts[metric, "K"] for metric in ("psnr", "rfid", "cmmd", "lpips")] == [6, 6, 6, 7]
     assert "Left out: 3 values that are not finite, or not positive on a logarithmic axis." in picture.caption

@@ -100,10 +100,10 @@ def test_each_latent_s_cells_are_its_own(tables, synthetic):
 
 SCHEDULE = [
     # model, data, px, steps, batch, rate: of params.yaml's smoke scale, written out
-    ("f16-CHOSEN", "train", 64, 240, 4, "5×10⁻³"),
-    ("f8-CHOSEN", "train", 64, 240, 4, "5×10⁻³"),
-    ("f16-CHOSEN, fine-tuned", "train_large", 128, 40, 4, "1×10⁻³"),
-    ("f8-CHOSEN, fine-tuned", "train_large", 128, 40, 4, "1×10⁻³"),
+    ("f16-CHOSEN", "train", 64, 180, 4, "1×10⁻³"),
+    ("f8-CHOSEN", "train", 64, 180, 4, "1×10⁻³"),
+    ("f16-CHOSEN, fine-tuned", "train_large", 128, 40, 4, "5×10⁻⁴"),
+    ("f8-CHOSEN, fine-tuned", "train_large", 128, 40, 4, "5×10⁻⁴"),
     ("PQSD-Precise, stage 1", "train_large", 64, 10, 8, "1×10⁻³"),
     ("PQSD-Precise, stage 2", "train_large", 96, 20, 8, "1×10⁻³"),
     ("PQSD-Precise, stage 2", "train_large", 96, 10, 8, "2×10⁻⁴"),
@@ -140,7 +140,7 @@ def test_the_schedule_s_rate_is_multiplied_where_the_training_s_was(synthetic, c
     monkeypatch.chdir(changed.root)
     table = render.run(settings, Plan(settings), "table4", tmp_path / "table4.tex")
     rates = [line[-1] for line in lines_of(table, changed)]
-    assert rates[:4] == ["2×10⁻²", "2×10⁻²", "4×10⁻³", "4×10⁻³"]
+    assert rates[:4] == ["4×10⁻³", "4×10⁻³", "2×10⁻³", "2×10⁻³"]
     assert rates[4:] == [line[-1] for line in SCHEDULE[4:]]
 
 
