@@ -107,7 +107,7 @@ class Plan:
         # what Table 2 shows on other sets: what the selection may choose, the paper's other choice (reading 1), and
         # what these are compared with
         alternatives = self.settings.reading.best_alternatives.values()
-        elsewhere = {*section.continuous, *section.linear_product, *alternatives}
+        elsewhere = {*section.continuous, *self.settings.linear_beside, *alternatives}
         elsewhere |= {name for factor in scale.selection.factors for name in self.settings.candidates(factor)}
         for name, config in section.configs.items():
             spec = self._linear_spec(config) if config.kind == "linear" else self._trained_spec(config)

@@ -55,6 +55,7 @@ MOVES = {
     "scale.tokenizer.trunks.16.*": AFTER_TOKENIZER,
     "scale.tokenizer.trunks.32.*": "tokenizer evaluate",  # takes no part in a selection
     "scale.tokenizer.version": AFTER_TOKENIZER,
+    "scale.tokenizer.with_shortcut": NAMES,  # smoke has none; tests/settings/test_with_shortcut.py says what one moves
     "scale.tokenizer.discriminator.*": AFTER_TOKENIZER,
     "scale.tokenizer.training.*": AFTER_TOKENIZER,
     "scale.tokenizer.codebook.revive_after": AFTER_TOKENIZER,

@@ -249,7 +249,7 @@ _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
     ],
     "table2": lambda plan: [
         *_evaluations(plan, [*continuous(plan), *unadapted(plan), *published(plan), *alternatives(plan)]),
-        *_evaluations(plan, plan.settings.scale.tokenizer.linear_product),
+        *_evaluations(plan, plan.settings.linear_beside),
         *selected_tokenizers(plan),
     ],
     "table3": lambda plan: plan.chapter("speed").values(),

@@ -30,7 +30,7 @@ LINEAR = (
 )
 PATHS = {
     "linear": "with a linear path around the trunk",
-    "linear_alone": "a linear path and its refinement in the trunk's place",
+    "linear_alone": "with a linear path and its refinement in the trunk's place",
 }
 """Shortcut of the settings -> what a reader is told."""
 UNTRAINED = "untrained"

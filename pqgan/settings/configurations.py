@@ -96,6 +96,11 @@ class LinearConfig(Configuration, Codebooks):
     def design(self) -> str:
         return f"linear-f{self.F}-d{self.d}-S{self.S}-K{self.K}"
 
+    @property
+    def twin(self) -> str:
+        """Design of the product quantiser of the same shape."""
+        return PQConfig(F=self.F, d=self.d, S=self.S, K=self.K).design
+
 
 class KLConfig(Configuration):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""

@@ -230,6 +230,19 @@ class Settings(Section):
             return {best: product[best]}
         return {name: config for name, config in product.items() if factor == config.F}
 
+    @property
+    def linear_beside(self) -> list[str]:
+        """The linear tokenizers that Tables 1 and 2 show; of a sweep's others they are the floor, and in its own table.
+
+        Beside what the selection may choose and what the paper calls best elsewhere (reading 1), of a factor F that
+        takes no part in the selection, and of a shape that no product quantiser of the sweep has.
+        """
+        designs, factors = self.scale.tokenizer.designs, self.scale.selection.factors
+        beside = set(self.reading.best_alternatives.values())
+        beside |= {name for factor in factors for name in self.candidates(factor)}
+        linear = {name: config for name, config in designs.items() if config.kind == "linear"}
+        return [n for n, c in linear.items() if c.F not in factors or c.twin not in designs or c.twin in beside]
+
     def expected(self, factor: int) -> PQConfig:
         """The tokenizer that goes on from a factor F; where it is yet to be measured, the one with most channels."""
         return max(self.candidates(factor).values(), key=lambda config: (config.d, config.K))

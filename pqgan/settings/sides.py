@@ -72,7 +72,7 @@ def _sides(scale: "Scale") -> dict[str, tuple[int, set[int]]]:
         measured.add(scale.adapt.backbone.factor)
     section = scale.tokenizer
     elsewhere = measured | selected
-    elsewhere |= {section.designs[name].F for name in (*section.continuous, *section.linear_product)}
+    elsewhere |= {config.F for config in section.designs.values() if config.kind in ("kl", "linear")}
     found = {
         "tokenizer.training.resolution": (scale.tokenizer.training.resolution, trained),
         "finetune.training.resolution": (scale.finetune.training.resolution, selected),

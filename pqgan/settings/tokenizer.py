@@ -234,11 +234,6 @@ class TokenizerSection(Section):
         """The KL autoencoders that are no replicates."""
         return [name for name, config in self.designs.items() if config.kind == "kl"]
 
-    @property
-    def linear_product(self) -> list[str]:
-        """The linear tokenizers of more than one subspace that are no replicates."""
-        return [name for name, config in self.designs.items() if config.kind == "linear" and config.S > 1]
-
 
 class FinetuneSection(Section):
     """The 768 px chapter: the selected tokenizers at a higher resolution (section 4.5, appendix A.1)."""

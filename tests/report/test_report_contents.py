@@ -134,7 +134,7 @@ def test_the_sweep_reads_every_configuration_but_no_replicate_and_no_baseline(pa
     configs = plan.settings.scale.tokenizer.configs
     expected = {name for name, config in configs.items() if config.kind in ("pq", "linear") and config.seed is None}
     assert names(plan, "table_sweep", "evaluate") == expected
-    assert sum(name.startswith("linear-") for name in expected) == 3
+    assert sum(name.startswith("linear-") for name in expected) == 13
 
 
 def test_what_the_bits_buy_reads_the_sweep_its_baselines_published_models_and_codecs(params_path):

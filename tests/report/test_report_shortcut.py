@@ -62,6 +62,6 @@ def test_the_small_print_inside_a_figure_says_so_too(plain, settings):
     apart = wording.shortcut({8: "linear", 16: "linear_alone"})
     assert apart == (
         "Product-quantised tokenizers of F=8: with a linear path around the trunk, which is no part of the paper. "
-        "Product-quantised tokenizers of F=16: a linear path and its refinement in the trunk's place, which is no part "
-        "of the paper."
+        "Product-quantised tokenizers of F=16: with a linear path and its refinement in the trunk's place, which is no "
+        "part of the paper."
     )

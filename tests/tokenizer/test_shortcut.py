@@ -20,12 +20,12 @@ from pqgan.tokenizer.train import train
 PQ, WEIGHTS = "f8-d16-S8-K64", "diffusion_pytorch_model.safetensors"
 
 
-def settings_of(smoke: Settings, steps: int, path_rate: float | None, refined: bool = True) -> Settings:
+def settings_of(smoke: Settings, steps: int, path_rate: float | None, shortcut: str = "linear") -> Settings:
     raw = smoke.model_dump()
     scale = raw["scale"]
     scale["data"]["sets"]["train"] |= {"crops": 12, "size": 64}
     trunk = scale["tokenizer"]["trunks"][8]
-    trunk |= {"shortcut": "linear", "refinement": {"channels": 8, "blocks": 1} if refined else None}
+    trunk |= {"shortcut": shortcut, "refinement": {"channels": 8, "blocks": 1}}
     scale["tokenizer"] |= {"linear": {"vectors": 600, "passes": 2}}
     more = {"path_rate": path_rate, "shortest_side": 64, "learning_rate": 5e-3, "cooldown": None}
     scale["tokenizer"]["training"] |= {"steps": steps, "resolution": 32, "log_every": 1, "scaling_images": 4, **more}
@@ -36,20 +36,20 @@ def settings_of(smoke: Settings, steps: int, path_rate: float | None, refined: b
 
 @pytest.fixture(scope="module")
 def trained(smoke, tmp_path_factory):
-    """(updates, rate of the path) -> folder of the model; each is trained once."""
+    """(updates, rate of the path, shortcut) -> folder of the model; each is trained once."""
     root = tmp_path_factory.mktemp("shortcut")
     made: dict[tuple, Path] = {}
 
-    def run(steps: int, path_rate: float | None) -> Path:
-        if (steps, path_rate) not in made:
-            settings, out = settings_of(smoke, steps, path_rate), root / f"out{len(made)}"
+    def run(steps: int, path_rate: float | None, shortcut: str = "linear") -> Path:
+        if (steps, path_rate, shortcut) not in made:
+            settings, out = settings_of(smoke, steps, path_rate, shortcut), root / f"out{len(made)}"
             data = root / "train"
             if not data.exists():
                 prepare(settings, Plan(settings).job("data", "train"), out=data)
             run_folder = root / f"run{len(made)}"
             train(settings, Plan(settings).job("tokenizer", PQ), data=data, run=run_folder, out=out)
-            made[steps, path_rate] = out
-        return made[steps, path_rate]
+            made[steps, path_rate, shortcut] = out
+        return made[steps, path_rate, shortcut]
 
     return run
 
@@ -89,6 +89,25 @@ def test_it_starts_with_what_the_linear_path_makes(trained):
         assert torch.equal(model.encode_continuous(images), model.linear.encode(images))
     assert tokenizer.subject()["shortcut"] == "linear"
     assert tokenizer.kind == "pq"
+
+
+def test_in_the_trunk_s_place_it_trains_the_refinement_of_the_same_start(trained):
+    one, four = (load_file(trained(steps, 0.0, "linear_alone") / WEIGHTS) for steps in (1, 4))
+    assert {name.partition(".")[0] for name in one} == {"linear", "quantiser", "refinement"}
+    around = load_file(trained(1, 0.0) / WEIGHTS)
+    for name, tensor in group(four, "linear.", "quantiser.").items():
+        assert torch.equal(tensor, one[name])
+        assert torch.equal(tensor, around[name])  # fitted to the same images, whatever is trained behind it
+    assert not torch.equal(one["refinement.conv_out.weight"], four["refinement.conv_out.weight"])
+    tokenizer = load_tokenizer(trained(4, 0.0, "linear_alone"))
+    assert (tokenizer.kind, tokenizer.factor, tokenizer.subject()["shortcut"]) == ("pq", 8, "linear_alone")
+    images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        z = tokenizer.model.linear.encode(images)
+        assert torch.equal(tokenizer.model.encode_continuous(images), z)
+        y = tokenizer.model.linear.decode(z)
+        refined = tokenizer.model.decode(z, force_not_quantize=True).sample
+        assert torch.equal(refined, y + tokenizer.model.refinement(y, z))
 
 
 def test_rates_fall_over_the_last_updates_and_go_by_the_number_of_the_step():

@@ -70,7 +70,7 @@ def _shown(plan: Plan, results: Results, paper: Iterable[dict[str, str]]) -> lis
     """What was measured of methods of the paper, and published models, each once."""
     configs = plan.settings.scale.tokenizer.designs
     baselines = [name for name, config in configs.items() if config.kind not in ("pq", "linear")]
-    baselines += results.among("evaluate", contents.linear(plan))
+    baselines += results.among("evaluate", plan.settings.linear_beside)
     factors = plan.settings.scale.selection.factors
     # a factor that takes no part in the selection shows all product quantisers that it has
     alone = [

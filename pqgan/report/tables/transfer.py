@@ -27,7 +27,7 @@ def table2(settings: Settings, plan: Plan, results: Results) -> Table:
     roles = settings.scale.evaluation.transfer
     others = methods.others_of_the_paper(plan, results)
     names = [*contents.published(plan), *contents.unadapted(plan), *contents.continuous(plan)]
-    linear = results.among("evaluate", settings.scale.tokenizer.linear_product)
+    linear = results.among("evaluate", settings.linear_beside)
     names += [*linear, *methods.product_quantised(plan, results)]
     records = [results.record("evaluate", name) for name in names]
     shown = []

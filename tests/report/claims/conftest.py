@@ -1,6 +1,6 @@
 """Results by hand: what `Evidence` asks for, without a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +38,9 @@ class Told:
 
     def has(self, chapter: str, name: str) -> bool:
         return (chapter, name) in self.records
+
+    def among(self, chapter: str, names: Iterable[str]) -> list[str]:
+        return [name for name in names if self.has(chapter, name)]
 
     def record(self, chapter: str, name: str) -> Record:
         return self.records[chapter, name]
