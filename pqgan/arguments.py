@@ -94,7 +94,8 @@ def add_export(verbs: Verbs) -> argparse.ArgumentParser:
     sub = verbs.add_parser("export", help=what, description=what)
     sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make")
-    sub.add_argument("--dtype", choices=("bf16", "fp16", "fp32"), default="bf16", help="of its weights (default: bf16)")
+    kept = "of its weights but codebooks and a linear path, which stay in fp32 (default: bf16)"
+    sub.add_argument("--dtype", choices=("bf16", "fp16", "fp32"), default="bf16", help=kept)
     return sub
 
 

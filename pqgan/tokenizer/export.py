@@ -12,6 +12,10 @@ from pqgan.storage.outputs import check_folder, new_result
 from .load import load_model
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+EXACT = ("quantiser.", "quantize.", "linear.")
+"""Codebooks and a linear path, of our models and of diffusers': small, and rounded they would move codes. They stay in
+float32.
+"""
 PROVENANCE = "provenance.json"
 KIND = "export"
 
@@ -24,7 +28,8 @@ def export(*, model: Path, out: Path, dtype: str = "bf16") -> None:
     Args:
         model: folder of a trained tokenizer, ours or diffusers'.
         out: folder to make, or an earlier export to replace.
-        dtype: one of DTYPES; rounding to half of the bits moves some codes, which `pqgan evaluate` shows.
+        dtype: one of DTYPES, of all but EXACT; a trunk in half of the bits moves some codes, which `pqgan evaluate`
+            shows.
 
     Raises:
         SettingsError: `out` is there and no earlier export, or not as it was written.
@@ -32,7 +37,10 @@ def export(*, model: Path, out: Path, dtype: str = "bf16") -> None:
     """
     check_folder(out, KIND, apart={"--model": model})
     network = load_model(model)
-    weights = {name: tensor.to(DTYPES[dtype]).contiguous() for name, tensor in network.state_dict().items()}
+    weights = {
+        name: tensor.to(torch.float32 if name.startswith(EXACT) else DTYPES[dtype]).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
     with new_result(out, KIND) as folder:
         # not save_pretrained, which writes down where the model was loaded from
         save_file(weights, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})

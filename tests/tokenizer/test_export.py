@@ -30,6 +30,9 @@ def test_weights_are_rounded_and_nothing_else_changes(tiny_pq, tmp_path, capsys,
     for name, weight in before.items():
         assert after[name].dtype == torch.float32
         torch.testing.assert_close(after[name], weight, rtol=error, atol=1e-7)
+    assert torch.equal(after["quantiser.codebooks"], before["quantiser.codebooks"])  # whatever the rest is in
+    rounded = [name for name, weight in before.items() if not torch.equal(after[name], weight)]
+    assert bool(rounded) == (dtype != "fp32")
     was, now = ((folder / "config.json").read_text() for folder in (tiny_pq, tmp_path / "out"))
     assert now == was
     assert str(tmp_path) not in now
