@@ -25,7 +25,7 @@ CODECS = {"JPEG": "-", "WebP": "--", "AVIF": ":"}
 FACTORS = {4: "#7c3aed", 8: "#1d4ed8", 16: "#c2410c", 32: "#15803d"}
 """Colour of a factor F; of another the last."""
 LINEAR, PRODUCT, VECTOR, BYTES = "linear PQ", "trained PQ", "VQ (S = 1)", "stored as bytes"
-PATH = " with a linear path"
+PATH = " + path"
 """Behind the kind of what has one around its trunk."""
 SHAPES = {PRODUCT: "o", VECTOR: "s", PRODUCT + PATH: "o", VECTOR + PATH: "s", BYTES: "*"}
 HEIGHT, COLUMNS = 2.5, 4
@@ -71,7 +71,10 @@ def figure_bits(settings: Settings, plan: Plan, results: Results) -> Picture:
         _panel(figure.add_subplot(grid[0, place]), points, metric)
     below = figure.add_subplot(grid[1, :])
     below.set_axis_off()
-    below.legend(handles=handles, loc="center", ncols=COLUMNS, columnspacing=1.4, handletextpad=0.4, borderpad=0)
+    legend = below.legend(
+        handles=handles, loc="center", ncols=COLUMNS, columnspacing=1.4, handletextpad=0.4, borderpad=0
+    )
+    legend.set_in_layout(False)  # its width would be taken from the panels
     caption = wording.caption(
         f"Not in the paper: {wording.listed(wording.NAMES[metric] for metric in METRICS)}, each over the bits a pixel "
         "that an image takes as stored: S log2(K) / F² of codes, log2(K) rounded up; 8 d / F² of latents stored as "
@@ -176,7 +179,7 @@ def _lines(points: Sequence[Point]) -> str:
     return wording.caption(
         "A line joins what a codec reaches." if any(point.is_codec for point in points) else "",
         "A thin line joins the best linear PQ of each number of bits at one F." if LINEAR in names else "",
-        "Hollow: networks with a linear path around the trunk, which is no part of the paper." if path else "",
+        "Hollow, + path: networks with a linear path, which is no part of the paper." if path else "",
     )
 
 

@@ -159,10 +159,10 @@ def test_a_linear_path_around_a_trunk_is_told_apart_and_said(figure_of):
     assert [line.get_marker() for line in (plain, path, vector)] == ["o", "o", "s"]
     texts = [text.get_text() for text in picture.figure.axes[-1].get_legend().get_texts()]
     assert texts == [
-        *("trained PQ, F = 8", "trained PQ with a linear path, F = 8"),
-        "VQ (S = 1) with a linear path, F = 8",
+        *("trained PQ, F = 8", "trained PQ + path, F = 8"),
+        "VQ (S = 1) + path, F = 8",
     ]
-    assert "Hollow: networks with a linear path around the trunk, which is no part of the paper." in picture.caption
+    assert "Hollow, + path: networks with a linear path, which is no part of the paper." in picture.caption
     assert "Hollow" not in figure_of(record("one", about, 18.0)).caption
 
 
