@@ -70,6 +70,8 @@ def test_sample_grids_give_their_prompts(figures, smoke):
         assert all(prompt in figures[item]["alt"] for prompt in shown)
         assert "seeded random weights" in figures[item]["caption"]
         assert "not chosen; 10 steps of DDIM with guidance 7.5." in figures[item]["caption"]
+        assert "The U-Net began with random weights and had 40 updates at most: enough for" in figures[item]["caption"]
+    assert "Every model began with random weights and had 100 updates at most" in figures["figure_ldm"]["caption"]
 
 
 def test_sample_grids_give_their_variants_sizes_and_n(figures):

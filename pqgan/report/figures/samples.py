@@ -20,6 +20,8 @@ from .style import DOUBLE, Picture
 LDM_COLUMNS = 12
 FIRST = 3
 """Prompts of Figure 4: more would make its smaller images unreadable."""
+TEACHES = 10_000
+"""Updates from random weights that may teach a U-Net what its prompts or classes look like; our own."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def figure_ldm(settings: Settings, plan: Plan, results: Results) -> Picture:
         "Not in the paper: the first samples of every latent diffusion model of Table 5, classes in turn. All is",
         "measured by this run:",
         f"{wording.run_of(settings)}, n = {n} samples behind each gFID.",
+        _untrained("Every model", settings.scale.ldm.steps),
         wording.networks(behind),
         *wording.protocols(behind),
     )
@@ -161,7 +164,21 @@ def _how(settings: Settings, made: Iterable[_Made], n: int) -> str:
     backbone = settings.scale.adapt.backbone
     where = backbone.model if backbone.source == "hub" else "a small one of the same classes with seeded random weights"
     ways = wording.listed(f"{one.about.steps} steps of DDIM with guidance {one.about.guidance:g}" for one in made)
-    return (
+    variants = [settings.scale.adapt.variants[one.name] for one in made]
+    updates = max(variant.stage1.steps + sum(phase.steps for phase in variant.stage2) for variant in variants)
+    return wording.caption(
         f"Made by this run: {wording.run_of(settings)}, n = {n} samples, one for each prompt and size, not chosen; "
-        f"{ways}. Backbone: {where}. No feature networks are involved."
+        f"{ways}. Backbone: {where}.",
+        "" if backbone.source == "hub" else _untrained("The U-Net", updates),
+        "No feature networks are involved.",
+    )
+
+
+def _untrained(what: str, updates: int) -> str:
+    """Why samples do not show their prompts or classes, where so few updates cannot teach it; empty otherwise."""
+    if updates >= TEACHES:
+        return ""
+    return (
+        f"{what} began with random weights and had {formats.count(updates)} updates at most: enough for colours and "
+        "for the grain of the latents, not for what a prompt or a class names."
     )
