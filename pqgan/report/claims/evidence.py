@@ -49,8 +49,9 @@ class Evidence:
         self.plan, self.settings, self.paper, self.network = plan, plan.settings, paper, network
         configs = plan.settings.scale.tokenizer.configs
         tested = {name: config for name, config in configs.items() if _takes_part(config, network)}
-        if network != "trunk":  # a collection may be older than what is planned beside the trunk
+        if network != "trunk":  # a collection may not have come to all that is planned beside the trunk
             tested = {name: config for name, config in tested.items() if results.has("evaluate", name)}
+            tested = {name: config for name, config in tested.items() if network == "linear" or config.design in tested}
         self.designs: dict[str, Configuration] = {n: _as_pq(c) for n, c in tested.items() if c.seed is None}
         self.trainings: dict[str, dict[int, str]] = {name: {} for name in self.designs}
         for name, config in tested.items():

@@ -78,6 +78,24 @@ def test_each_network_is_tested_on_its_own_trainings(told):
         assert found.selected(8) == f"{'' if network == 'trunk' else f'{network}-'}f8-d32-S16-K64"
 
 
+def test_what_a_collection_did_not_come_to_takes_no_part(told):
+    class Without:
+        def __init__(self, *lacking):
+            self.lacking = lacking
+
+        def has(self, chapter, name):
+            return name not in self.lacking and told._results.has(chapter, name)
+
+        def record(self, chapter, name):
+            return told._results.record(chapter, name)
+
+    whole = evidence(told, "path")
+    fewer = Evidence(told.plan, Without("path-f8-d8-S4-K64", "path-f8-d32-S16-K64-seed1"), paper_rows, "path")
+    # a second seed says nothing by itself
+    assert set(whole.designs) - set(fewer.designs) == {"path-f8-d8-S4-K64"}
+    assert [one.seeds("path-f8-d32-S16-K64") for one in (whole, fewer)] == [3, 2]
+
+
 def test_the_same_contrast_comes_to_what_each_network_s_numbers_say(told):
     (test,) = CLAIMS[RISES].tests
     slopes = {network: test(evidence(told, network))[0] for network in GAIN}
