@@ -152,9 +152,9 @@ class Plan:
                     f"{where}.tokenizer: got {name}, whose seed is the scale's; allowed: another seed than {scale.seed}"
                 )
         for config in scale.matching.configs:
-            if config.seed is not None:
+            if config.for_claims:
                 raise SettingsError(
-                    f"{where}.matching.configs: got {config.name}; allowed: configurations without seed"
+                    f"{where}.matching.configs: got {config.name}; allowed: configurations without seed and path"
                 )
 
     def _published(self) -> None:

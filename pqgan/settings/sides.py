@@ -78,6 +78,8 @@ def _sides(scale: "Scale") -> dict[str, tuple[int, set[int]]]:
         "finetune.training.resolution": (scale.finetune.training.resolution, selected),
         "matching.resolution": (scale.matching.resolution, {scale.matching.F}),
     }
+    if section.with_shortcut:
+        found["tokenizer.with_shortcut.training.resolution"] = (section.with_shortcut.training.resolution, trained)
     evaluation = scale.evaluation
     evaluated = [(prepared, elsewhere) for prepared in evaluation.transfer.values()]
     compared = {_factor(scale, name) for name in evaluation.continuous}

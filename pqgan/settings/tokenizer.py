@@ -44,6 +44,15 @@ class Training(Section):
         # addresses are those of the time before there was the choice
         return {key: value for key, value in dump(self).items() if value is not None}
 
+    @model_validator(mode="after")
+    def _crops_fit(self) -> "Training":
+        if self.shortest_side is not None and self.shortest_side < self.resolution:
+            raise ValueError(
+                f"shortest_side is {self.shortest_side}, too small for crops of {self.resolution} pixels; "
+                f"allowed: {self.resolution} or more, or null"
+            )
+        return self
+
     @property
     def image_side(self) -> int:
         """Shortest side of the images that crops are taken from, pixels."""
@@ -154,6 +163,16 @@ class TokenizerSection(Section):
             if self.trunks[config.F].shortcut != "none":
                 raise ValueError(f"with_shortcut beside a shortcut of trunks.{config.F}; allowed: one of the two")
             self.trunk(config)
+        return self
+
+    @model_validator(mode="after")
+    def _images_hold_patches(self) -> "TokenizerSection":
+        most = max((config.F for config in self.configs.values()), default=1)
+        side = self.linear.side
+        if side is not None and side < most:
+            raise ValueError(
+                f"linear.side is {side}, too small for patches of F={most}; allowed: {most} or more, or null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from pqgan.errors import SettingsError
 from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import PQConfig, Settings
@@ -85,6 +86,32 @@ def test_nothing_to_train_is_refused(plain):
     raw = plain.model_dump()
     raw["scale"]["tokenizer"]["trunks"][8]["shortcut"] = "linear_alone"
     refused(raw, "linear_alone has no network to train")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"resolution": 60}, "tokenizer.with_shortcut.training.resolution is 60, which F=8 does not divide"),
+        ({"shortest_side": 32}, "shortest_side is 32, too small for crops of 64 pixels; allowed: 64 or more, or null"),
+    ],
+)
+def test_images_that_its_training_cannot_use_are_refused(plain, changes, message):
+    raw = raw_with(plain)
+    raw["scale"]["tokenizer"]["with_shortcut"]["training"] |= changes
+    refused(raw, message)
+
+
+def test_images_smaller_than_a_patch_are_refused(plain):
+    raw = plain.model_dump()
+    raw["scale"]["tokenizer"]["linear"]["side"] = 31
+    refused(raw, "linear.side is 31, too small for patches of F=32; allowed: 32 or more, or null")
+
+
+def test_a_bench_of_matching_has_no_path(plain):
+    raw = raw_with(plain)
+    raw["scale"]["matching"]["configs"] = [{"F": 8, "d": 16, "S": 8, "K": 64, "path": True}]
+    with pytest.raises(SettingsError, match=f"got {PATH}; allowed: configurations without seed and path"):
+        Plan(Settings.model_validate(raw))
 
 
 def test_linear_tokenizers_of_tables_1_and_2_are_those_beside_what_they_show(plain):
