@@ -21,7 +21,7 @@ HEADS: Mapping[Network, str] = {
     "linear": "Linear floor",
 }
 """Network of the product quantisers -> heading of its columns."""
-WIDE = {"compared": 0.15, "means": 0.13, "verdict": 0.09, "path": 0.16, "linear": 0.12}
+WIDE = {"compared": 0.14, "means": 0.12, "verdict": 0.08, "path": 0.13, "linear": 0.09}
 """Shares of a printed page's width, where there are columns beside the trunk's."""
 NAMED = re.compile(r"\b(?:path|linear)-(?=f\d)")
 """What the same configuration's name begins with there."""
