@@ -15,6 +15,8 @@ import pytest
 
 from pqgan.report.claims.contrasts import FAILS, HOLDS, OPEN
 
+DASH = "–"
+POWER = re.compile("×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)$")
 KEPT = Path(__file__).parents[2] / "reports" / "mini"
 QUALITY, RATIOS = ("psnr", "rfid", "lpips", "cmmd"), ("rfid", "lpips", "cmmd")
 T = {10: 2.2281388520, 11: 2.2009851601}
@@ -150,6 +152,14 @@ def numbers(text: str) -> list[tuple[float, float]]:
     return [(float(number.replace("−", "-")), 0.5 * 10.0 ** -len(number.partition(".")[2])) for number in found]
 
 
+def number(text: str) -> tuple[float, float]:
+    """The one of a cell, with a power of ten where it has one."""
+    power = POWER.search(text)
+    ((found, rounding),) = numbers(POWER.sub("", text))
+    scale = 10.0 ** int(power[1].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))) if power else 1.0
+    return found * scale, rounding * scale
+
+
 def verdict(low: float, high: float) -> str:
     return HOLDS if low > 0 else FAILS if high < 0 else OPEN
 
@@ -214,10 +224,34 @@ def test_half_again_is_the_plain_way_on_one_image(rows):
 
 def test_a_claim_is_what_its_rows_come_to(rows):
     assert set(rows) == set(range(34))
+    both = 0
     for claim in rows.values():
-        said = [row["cells"]["verdict"]["text"] for row in claim]
-        found = {next(word for word in (HOLDS, FAILS, OPEN) if text.startswith(word)) for text in said}
-        assert {row["outcome"] for row in claim} == {FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN}
+        expected = of_rows(row["cells"]["verdict"]["text"] for row in claim)
+        if any(row["cells"]["path"]["text"] != DASH for row in claim):
+            path = of_rows(row["cells"]["path"]["text"] for row in claim)
+            expected = f"trunk as in the paper: {expected}; with the shortcut: {path}"
+            both += 1
+        assert {row["outcome"] for row in claim} == {expected}
+    assert both == 20
+
+
+def of_rows(texts) -> str:
+    """What rows come to; those of another network alone have none here."""
+    found = {next(word for word in (HOLDS, FAILS, OPEN) if text.startswith(word)) for text in texts if text != DASH}
+    return FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN
+
+
+@pytest.mark.parametrize(("claim", "line", "sign"), [(2, PQ, 1), (1, VQ, -1)])
+def test_the_linear_floor_is_the_slope_of_its_records(rows, claim, line, sign):
+    """And with the shortcut the slope is near to it: what is fitted is the same."""
+    values = measured("psnr")
+    names = {d: f"linear-f8-d{d}-S{d // 2 if claim == 2 else 1}-K512" for d in line}
+    points = {math.log2(d): values[name] for d, name in names.items() if name in values}
+    centre = mean(points)
+    expected = sum((x - centre) * y for x, y in points.items()) / sum((x - centre) ** 2 for x in points)
+    cells = rows[claim][0]["cells"]
+    assert cells["linear"]["value"] == pytest.approx(sign * expected, rel=1e-9)
+    assert cells["path"]["value"] == pytest.approx(sign * expected, abs=0.05)
 
 
 def test_means_are_the_values_at_the_first_seed(rows, pairs):
@@ -243,7 +277,7 @@ def test_table_1_is_its_records():
         name = cells["configuration"]["text"]
         for metric, found in values.items():
             assert cells[metric]["value"] == pytest.approx(found[name], rel=1e-9), (name, metric)
-            ((printed, rounding),) = numbers(cells[metric]["text"])
+            printed, rounding = number(cells[metric]["text"])
             assert abs(printed - found[name]) <= rounding * (1 + 1e-6), (name, metric)
             better = max if metric == "psnr" else min
             key = cells["F"]["text"], metric
@@ -254,7 +288,7 @@ def test_table_1_is_its_records():
         for metric in values:
             is_best = cells[metric]["value"] == pytest.approx(best[cells["F"]["text"], metric], rel=1e-9)
             assert cells[metric]["bold"] == is_best
-    assert len(shown) == 8
+    assert len(shown) == 10
 
 
 @pytest.mark.parametrize("role", ["FFHQ", "LSUN"])
@@ -263,14 +297,14 @@ def test_table_2_is_its_records(role):
     shown = {
         row["cells"]["configuration"]["text"]: row["cells"] for row in table["rows"] if row["source"] == "measured"
     }
-    assert len(shown) == 6
+    assert len(shown) == 8
     for metric in ("psnr", "rfid", "cmmd", "lpips"):
         found = measured(metric, role)
         assert found.keys() == shown.keys()
         for name, cells in shown.items():
             cell = cells[f"{metric}_{role}"]
             assert cell["value"] == pytest.approx(found[name], rel=1e-9), (name, metric)
-            ((printed, rounding),) = numbers(cell["text"])
+            printed, rounding = number(cell["text"])
             assert abs(printed - found[name]) <= rounding * (1 + 1e-6), (name, metric)
 
 
@@ -278,13 +312,13 @@ def test_the_table_of_the_sweep_is_its_records():
     table = json.loads((KEPT / "table_sweep.json").read_text())
     shown = {row["cells"]["configuration"]["text"]: row["cells"] for row in table["rows"]}
     values = {metric: measured(metric) for metric in ("psnr", "rfid", "cmmd", "lpips", "H_n", "P_n")}
-    trained = [name for name in values["psnr"] if re.match(r"f\d+-d\d+-S\d+-K\d+", name)]
+    trained = [name for name in values["psnr"] if re.match(r"(linear-)?f\d+-d\d+-S\d+-K\d+", name)]
     assert set(shown) == {name for name in trained if "-seed" not in name}
     for name, cells in shown.items():
         F, d, S, K = (int(number) for number in re.findall(r"\d+", name))
         assert [cells[key]["text"] for key in "FdSK"] == [str(F), str(d), str(S), str(K)]
         assert cells["seeds"]["text"] == str(trained.count(name) + trained.count(f"{name}-seed1"))
-        ((printed, rounding),) = numbers(cells["bits"]["text"])
+        printed, rounding = number(cells["bits"]["text"])
         assert abs(printed - S * math.log2(K) / F**2) <= rounding * (1 + 1e-6)
         for metric, found in values.items():
             assert cells[metric]["value"] == pytest.approx(found[name], rel=1e-9), (name, metric)

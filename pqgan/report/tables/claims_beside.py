@@ -118,6 +118,6 @@ def notes(settings: Settings, others: Sequence[Beside]) -> list[str]:
             "of the trunk in every column."
         )
     said["linear"] = (
-        f"{HEADS['linear']}: {wording.LINEAR} Its differences have no interval: it is fitted once, and not trained."
+        f"{HEADS['linear']}: {wording.LINEAR} A contrast has no interval there: each is fitted once, and not trained."
     )
     return [said[other.network] for other in others]
