@@ -103,6 +103,7 @@ MOVES = {
     "scale.evaluation.features.*": f"reference {AFTER_EVALUATE}",
     "scale.matching.F": NAMES,
     "scale.matching.configs.*.seed": NAMES,
+    "scale.matching.configs.*.path": NAMES,
     "scale.matching.*": "matching",
     "scale.speed.*": "speed",
 }

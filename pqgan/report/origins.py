@@ -1,12 +1,13 @@
 """Where the numbers of a report come from, in words and summed up over its results."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from pqgan.settings import Settings
 
-from . import formats
+from . import formats, wording
 
 
 def made_from(settings: Settings) -> str:
@@ -14,12 +15,13 @@ def made_from(settings: Settings) -> str:
     sets = settings.scale.data.sets
     sources = {"wheel_photos": "crops of photographs shipped with Python packages", "folder": "folders of images"}
     kinds = dict.fromkeys(sources[source.source] for source in sets.values())
-    resolution = settings.scale.tokenizer.training.resolution
-    configs = settings.scale.tokenizer.configs
-    return (
-        f"{' and '.join(kinds)}, {len(configs)} tokenizers at {resolution} px of "
-        f"{formats.count(settings.scale.tokenizer.training.steps)} steps each"
-    )
+    section = settings.scale.tokenizer
+    configs = section.configs.values()
+    fitted = sum(config.kind == "linear" for config in configs)
+    steps = Counter(section.training_of(config).steps for config in configs if config.kind != "linear")
+    trained = wording.listed(f"{count} tokenizers of {formats.count(each)} steps" for each, count in steps.items())
+    linear = f", {fitted} linear ones that are fitted" if fitted else ""
+    return f"{' and '.join(kinds)}: {trained} planned, at {section.training.resolution} px{linear}"
 
 
 def summed_up(jobs: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Scale(Section):
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
         known = [f"selected-{factor}" for factor in self.selection.factors] + [
             BACKBONE_VAE,
-            *self.tokenizer.configs,
+            *self.tokenizer.designs,
         ]
         for name, latent in self.ldm.latents.items():
             if latent.tokenizer not in known:

@@ -108,6 +108,12 @@ class WithShortcut(Section):
     refinement: Refinement | None = None
     training: Training
 
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> "WithShortcut":
+        if self.shortcut == "linear_alone" and not self.refinement:
+            raise ValueError("linear_alone has no network to train; allowed: a refinement, or kind: linear")
+        return self
+
 
 class Selection(Section):
     """Which tokenizer of each factor goes on to fine-tuning and generation: a product quantiser, S > 1."""
@@ -155,14 +161,14 @@ class TokenizerSection(Section):
 
     @model_validator(mode="after")
     def _shortcuts_are_told_apart(self) -> "TokenizerSection":
+        written = {config.name for config in (*self.sweep, *self.baselines)}
         for name, config in self.configs.items():
             if not isinstance(config, PQConfig) or not config.path:
                 continue
-            if self.with_shortcut is None:
-                raise ValueError(f"{name} has path: true; allowed: false, where there is no with_shortcut")
+            if self.with_shortcut is None or name in written:
+                raise ValueError(f"{name} has path: true; allowed: with_shortcut, which trains every one with a path")
             if self.trunks[config.F].shortcut != "none":
                 raise ValueError(f"with_shortcut beside a shortcut of trunks.{config.F}; allowed: one of the two")
-            self.trunk(config)
         return self
 
     @model_validator(mode="after")

@@ -67,7 +67,8 @@ def check_depth(config: Mapping[str, Any], tensors: int, file: Path) -> None:
     Raises:
         DataError: more layers than tensors.
     """
-    levels = max((len(value) for key, value in config.items() if "block" in key and isinstance(value, list)), default=1)
+    lists = [value for key, value in config.items() if "block" in key and isinstance(value, list)]
+    levels = max((len(value) for value in lists if any(value)), default=1)  # a level of 0 channels has no layer
     layers = math.prod(max(1, *_numbers(value), 1) for key, value in config.items() if "layers" in key)
     blocks = max((sum(_numbers(value)) for key, value in config.items() if key.endswith("_blocks")), default=0)
     if (most := max(levels * layers, blocks)) > tensors:
@@ -109,7 +110,10 @@ def _flaw(value: Any, default: Any, hint: Any, name: str) -> str | None:
     if value is None:
         return None if type(None) in get_args(hint) else "a value"
     if isinstance(default, tuple):
-        of = _flaw_of_all(value, default[0], name) if isinstance(value, list) and value else "it"
+        listed = isinstance(value, list) and value
+        if listed and type(None) in get_args(hint) and all(type(item) is int and not item for item in value):
+            return None  # zeros stand for none: a model without a trunk
+        of = _flaw_of_all(value, default[0], name) if listed else "it"
         return of and f"a list of {'texts' if isinstance(default[0], str) else 'numbers'}, not empty"
     if isinstance(value, list) and "tuple" in str(hint):
         return _flaw_of_all(value, default, name)

@@ -57,8 +57,8 @@ class PQModel(ModelMixin, ConfigMixin):
     in the trunk's place.
 
     Args:
-        block_out_channels: channels of each level; L levels downsample by F = 2^(L-1). None: no trunk, and the linear
-            path alone.
+        block_out_channels: channels of each level; L levels downsample by F = 2^(L-1). None or zeros: no trunk, and
+            the linear path alone.
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         z_channels: channels between the trunk and the 1x1 projections to and from d.
         norm_num_groups: of every group norm.
@@ -98,11 +98,16 @@ class PQModel(ModelMixin, ConfigMixin):
         refine_blocks: int = 4,
     ):
         super().__init__()
-        trunk = patch if block_out_channels is None else 2 ** (len(block_out_channels) - 1)
+        has_trunk = any(block_out_channels or ())
+        if not has_trunk:
+            block_out_channels = None
+            # pipelines count the levels of a VAE's config, which F has without a trunk too
+            self.register_to_config(block_out_channels=(0,) * patch.bit_length())
+        trunk = 2 ** (len(block_out_channels) - 1) if has_trunk else patch
         if not trunk or patch not in (0, trunk) or (refine_channels and not patch):
             beside = f"block_out_channels={block_out_channels}, refine_channels={refine_channels}"
             raise ValueError(f"PQModel: patch={patch} beside {beside}; expected one F, and a patch for a refinement")
-        if block_out_channels is not None:
+        if has_trunk:
             blocks = trunk_blocks(len(block_out_channels))
             shared = {
                 "block_out_channels": block_out_channels,
@@ -112,7 +117,7 @@ class PQModel(ModelMixin, ConfigMixin):
             self.encoder = Encoder(3, z_channels, blocks["down_block_types"], double_z=False, **shared)
             self.quant_conv = nn.Conv2d(z_channels, d, 1)
         self.quantiser = ProductQuantiser(d, S, K, codebook_init, beta, beta_on)
-        if block_out_channels is not None:
+        if has_trunk:
             self.post_quant_conv = nn.Conv2d(d, z_channels, 1)
             self.decoder = Decoder(z_channels, 3, blocks["up_block_types"], **shared)
         # both after the trunk, whose seeded weights are then the same with and without it
@@ -128,7 +133,7 @@ class PQModel(ModelMixin, ConfigMixin):
 
     @property
     def has_trunk(self) -> bool:
-        return self.config.block_out_channels is not None
+        return any(self.config.block_out_channels)
 
     @property
     def shortcut(self) -> Literal["none", "linear", "linear_alone"]:

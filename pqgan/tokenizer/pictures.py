@@ -130,7 +130,7 @@ def _clear_errors(tokenizer: Tokenizer, count: int, height: int, width: int) -> 
     lack = f"out of memory with {many}; lower --batch, or encode at a smaller --size"
     # of the layers at full size an input and an output at least; a system that gives more than it has ends a process
     # without a word once it is used
-    needed = 2 * 4 * (tokenizer.model.config.block_out_channels or [3])[0] * count * height * width
+    needed = 2 * 4 * max(3, tokenizer.model.config.block_out_channels[0]) * count * height * width
     if tokenizer.model.device.type == "cpu" and needed > psutil.virtual_memory().available:
         raise ResourceError(lack)
     try:

@@ -78,7 +78,13 @@ def test_beside_a_trunk_with_a_shortcut_of_its_own_it_is_refused(plain):
 def test_a_path_without_it_is_refused(plain):
     raw = plain.model_dump()
     raw["scale"]["tokenizer"]["sweep"] = [{"F": 8, "d": 16, "S": 8, "K": 64, "path": True}]
-    refused(raw, "path-f8-d16-S8-K64 has path: true; allowed: false, where there is no with_shortcut")
+    refused(raw, "path-f8-d16-S8-K64 has path: true; allowed: with_shortcut, which trains every one with a path")
+
+
+def test_a_path_of_its_own_beside_it_is_refused(plain):
+    raw = raw_with(plain)
+    raw["scale"]["tokenizer"]["sweep"] = [{"F": 8, "d": 64, "S": 64, "K": 64, "path": True}]
+    refused(raw, "path-f8-d64-S64-K64 has path: true; allowed: with_shortcut, which trains every one with a path")
 
 
 def test_nothing_to_train_is_refused(plain):

@@ -1,5 +1,6 @@
 """A trunk with a linear path around it and a refinement behind: its start, its rates, and a whole training."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from pqgan.data.prepare import run as prepare
+from pqgan.diffusion.backbone import assembled, create
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer.cooldown import cooled
+from pqgan.tokenizer.identity import identity
 from pqgan.tokenizer.load import load_tokenizer
 from pqgan.tokenizer.model import PQModel
 from pqgan.tokenizer.refinement import DOWN, Refinement
@@ -175,6 +178,29 @@ def test_gradients_at_its_last_layer_are_those_of_autograd():
 def test_what_does_not_go_together_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         PQModel(**{"block_out_channels": (4, 8, 8), "norm_num_groups": 2, "z_channels": 8, "d": 4, "S": 2} | options)
+
+
+@pytest.mark.parametrize("refined", [0, 6])
+def test_without_a_trunk_it_is_the_vae_of_a_pipeline(plain, refined, tmp_path):
+    torch.manual_seed(0)
+    vae = PQModel(None, patch=8, d=4, S=2, K=8, refine_channels=refined, refine_blocks=1).eval()
+    parts = create(plain.scale.adapt.backbone.architecture, 0)
+    pipeline = assembled(**parts | {"vae": vae})
+    assert pipeline.vae_scale_factor == 8
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = pipeline("a cat", height=32, width=48, num_inference_steps=1, output_type="np").images
+    assert drawn.shape == (1, 32, 48, 3)
+    vae.save_pretrained(tmp_path)
+    again = PQModel.from_pretrained(tmp_path)
+    assert (again.has_trunk, again.factor, identity(again)) == (False, 8, identity(vae))
+
+
+def test_a_model_saved_with_no_block_out_channels_opens_too(tmp_path):
+    vae = PQModel(None, patch=8, d=4, S=2, K=8)
+    vae.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"block_out_channels": None}))
+    assert identity(PQModel.from_pretrained(tmp_path)) == identity(vae)
 
 
 def test_a_refinement_without_a_shortcut_is_refused(plain):

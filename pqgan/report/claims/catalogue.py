@@ -30,7 +30,7 @@ class Claim:
 
     @property
     def of_trainings(self) -> bool:
-        """Whether the sweep's trainings, measured on the validation set, are all that tests it here."""
+        """Whether reconstructions of the validation set test it: those of trainings, and of published models."""
         return all(test.__module__ in _OF_TRAININGS for test in self.tests)
 
 

@@ -42,7 +42,7 @@ class Evidence:
     Args:
         results: of the jobs that `contents.inputs(plan, "table_claims")` names.
         paper: the paper's own tables.
-        network: of product quantisers; KL autoencoders and VQGANs are on the trunk in any case.
+        network: of product quantisers; KL autoencoders and VQGANs are on the trunk, and no part of the others.
     """
 
     def __init__(self, plan: Plan, results: Results, paper: Rows, network: Network = "trunk"):
@@ -93,7 +93,8 @@ class Evidence:
         return printed(metric, sum(means) / len(means))
 
     def seeds(self, name: str) -> int:
-        return len(self.trainings[name])
+        """Trainings that are planned, so that a collection that lacks some is tested on the same lines."""
+        return sum(config.design == name for config in self.settings.scale.tokenizer.configs.values())
 
     def selected(self, factor: int) -> str | None:
         """The configuration of a factor F that the selection chose, with this network; None where there is none."""
@@ -169,7 +170,8 @@ def _takes_part(config: Configuration, network: Network) -> bool:
     if config.kind == "linear":
         # no quantiser of the paper's, and the noise of trainings is not theirs
         return network == "linear" and config.seed is None
-    return network != "linear" or config.seed is None
+    # KL autoencoders and VQGANs are on the trunk alone
+    return network == "trunk"
 
 
 def _as_pq(config: Configuration) -> Configuration:

@@ -46,7 +46,7 @@ def table_claims(settings: Settings, plan: Plan, results: Results) -> Table:
         _caption(settings, every, found, others),
         beside.columns(COLUMNS, others),
         groups,
-        [*_notes([*found, *own]), *beside.notes(settings, others)],
+        [*_notes([*found, *own]), *beside.notes(plan, results, others)],
         [item for one in every for item in (*one.behind, *one.beside)],
     )
 

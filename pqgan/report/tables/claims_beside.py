@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pqgan.plan import Plan
-from pqgan.settings import Settings
 
 from .. import contents, formats, wording
 from ..claims.catalogue import CLAIMS, Claim, Judged, judged, tally
@@ -71,10 +70,12 @@ def widened(group: Group, claim: Claim, others: Sequence[Beside]) -> Group:
             continue
         if other.network != "linear":  # one fit has no noise that could decide
             outcomes[HEADS[other.network]] = again.verdict
+        taken: set[int] = set()
         for finding in again.findings:
             said = Cell(_said(finding, other.network), finding.value)
             key = NAMED.sub("", finding.compared), finding.metric
-            place = next((n for n, row in enumerate(rows) if _key(row) == key), None)
+            place = next((n for n, row in enumerate(rows) if n not in taken and _key(row) == key), None)
+            taken.add(len(rows) if place is None else place)
             if place is None:
                 blank = {name: Cell() for name in group.rows[0].cells} | {o.network: Cell() for o in others}
                 named = {"compared": Cell(finding.compared), "metric": Cell(finding.metric)}
@@ -104,20 +105,20 @@ def summed_up(other: Beside) -> str:
     """How many of the claims of trainings hold with another network; empty of a linear floor."""
     if other.network == "linear":
         return ""
-    of = f"{HEADS[other.network]}, of the {len(other.found)} that trainings test"
+    of = f"{HEADS[other.network]}, of the {len(other.found)} that are tested by reconstruction"
     return f"{of}, claims that hold: {tally(other.found)}."
 
 
-def notes(settings: Settings, others: Sequence[Beside]) -> list[str]:
+def notes(plan: Plan, results: Results, others: Sequence[Beside]) -> list[str]:
     """What the columns beside the trunk's are."""
-    around, said = settings.scale.tokenizer.with_shortcut, {}
+    around, said = plan.settings.scale.tokenizer.with_shortcut, {}
+    planned = contents.paths(plan)
+    there = len(results.among("evaluate", planned))
     if around:
         said["path"] = (
             f"{HEADS['path']}: the product quantisers {wording.PATHS[around.shortcut]}, which is no part of the paper "
-            f"(path-f...), {formats.count(around.training.steps)} updates each. KL autoencoders and VQGANs are those "
-            "of the trunk in every column."
+            f"(path-f...), {formats.count(around.training.steps)} updates each; {there} of {len(planned)} planned "
+            "trainings are here. KL autoencoders and VQGANs are on the trunk, and stand in its column alone."
         )
-    said["linear"] = (
-        f"{HEADS['linear']}: {wording.LINEAR} A contrast has no interval there: each is fitted once, and not trained."
-    )
+    said["linear"] = f"{HEADS['linear']}: {wording.LINEAR} No interval there is of trainings: each is fitted once."
     return [said[other.network] for other in others]
