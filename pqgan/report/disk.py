@@ -6,6 +6,7 @@ from typing import Any
 
 from pqgan.errors import DataError, SettingsError
 from pqgan.plan import Plan
+from pqgan.settings import LinearConfig
 
 from .tasks import TRAININGS, Task
 from .work import Counts, Work
@@ -32,7 +33,18 @@ def training_bytes(plan: Plan) -> dict[str, int]:
         with suppress(SettingsError):
             known = (task for task in chapter(plan, _Known()) if isfinite(task.parameters))
             found |= {task.job.path: _bytes(plan, task) for task in known}
-    return found
+    return found | _fitted(plan)
+
+
+def _fitted(plan: Plan) -> dict[str, int]:
+    """Bytes of linear tokenizers: two matrices of patches, colours and codebooks, and the checkpoints of them."""
+    configs = plan.settings.scale.tokenizer.configs
+    copies = plan.settings.scale.upkeep.checkpoints_kept + 2
+    return {
+        job.path: 4 * copies * ((2 * 3 * config.F**2 + 1 + config.K) * config.d + 3)
+        for name, job in plan.chapter("tokenizer").items()
+        if isinstance(config := configs[name], LinearConfig)
+    }
 
 
 def _bytes(plan: Plan, task: Task) -> int:
@@ -44,9 +56,11 @@ def _bytes(plan: Plan, task: Task) -> int:
 def _pictures(plan: Plan, task: Task) -> int:
     """Bytes of a tokenizer's images and reconstructions for TensorBoard, if PNG saved nothing."""
     scale = plan.settings.scale
-    sections = {"tokenizer": scale.tokenizer, "finetune": scale.finetune}
-    if task.job.chapter not in sections:
+    if task.job.chapter == "tokenizer":
+        training = scale.tokenizer.training_of(scale.tokenizer.configs[task.job.name])
+    elif task.job.chapter == "finetune":
+        training = scale.finetune.training
+    else:
         return 0
-    training = sections[task.job.chapter].training
     times = training.steps // scale.upkeep.pictures_every + 1
     return times * scale.upkeep.pictures * 2 * 3 * training.resolution**2
