@@ -84,7 +84,8 @@ def assemble(
     perceptual = Perceptual(features, features.perceptual).to(fabric.device)
     lay_out(hardware, perceptual)
     revive_after, revival = settings.scale.tokenizer.codebook.revive_after, None
-    if revive_after and isinstance(config, PQConfig):
+    # words that stay as they were fitted are not given away either
+    if revive_after and isinstance(config, PQConfig) and model.quantiser.codebooks.requires_grad:
         revival = Revival(fabric, model.quantiser, optimisers["generator"], revive_after, settings.scale.seed)
     step = TokenizerStep(
         fabric,

@@ -10,12 +10,15 @@ from safetensors.torch import load_file
 
 from pqgan.data.prepare import run as prepare
 from pqgan.diffusion.backbone import assembled, create
+from pqgan.engine.launch import make_fabric
 from pqgan.plan import Plan
 from pqgan.settings import Settings
+from pqgan.tokenizer.build import build
 from pqgan.tokenizer.cooldown import cooled
 from pqgan.tokenizer.identity import identity
 from pqgan.tokenizer.load import load_tokenizer
 from pqgan.tokenizer.model import PQModel
+from pqgan.tokenizer.networks import assemble, new_discriminator
 from pqgan.tokenizer.refinement import DOWN, Refinement
 from pqgan.tokenizer.step import Generator
 from pqgan.tokenizer.train import train
@@ -71,6 +74,27 @@ def test_a_rate_of_zero_leaves_path_codebooks_and_encoder_as_they_were_fitted(tr
     assert all(torch.equal(tensor, four[name]) for name, tensor in fitted.items())
     for name in ("refinement.conv_out.weight", "decoder.conv_out.weight", "refinement.from_latents.weight"):
         assert not torch.equal(one[name], four[name])
+
+
+@pytest.mark.parametrize(("path_rate", "revived"), [(0.0, False), (0.1, True)])
+def test_words_that_stay_as_fitted_are_not_revived(smoke, path_rate, revived):
+    raw = settings_of(smoke, 1, path_rate).model_dump()
+    raw["scale"]["tokenizer"]["codebook"]["revive_after"] = 1
+    settings = Settings.model_validate(raw)
+    section = settings.scale.tokenizer
+    config = section.configs[PQ]
+    step, _ = assemble(
+        make_fabric(settings.scale.hardware, "32-true"),
+        settings,
+        build(config, section.trunk(config), settings.reading, 0),
+        config,
+        new_discriminator(settings),
+        settings.scale.evaluation.features,
+        training=section.training,
+        batch=2,
+        discriminator_start=1,
+    )
+    assert (step.revival is not None) == revived
 
 
 def test_another_rate_moves_them_by_so_much_of_the_others(trained):

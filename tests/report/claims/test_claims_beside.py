@@ -6,9 +6,10 @@ import math
 import pytest
 
 from pqgan.plan import Plan
-from pqgan.report.claims.catalogue import CLAIMS
+from pqgan.report.claims.catalogue import CLAIMS, Judged
 from pqgan.report.claims.contrasts import FAILS, HOLDS, OPEN
 from pqgan.report.claims.evidence import Evidence
+from pqgan.report.claims.findings import needs
 from pqgan.report.tables import claims_beside
 from pqgan.report.tables.paper import paper_rows
 from pqgan.report.tables.table import COMPUTED, Cell, Group, Row
@@ -132,6 +133,15 @@ def test_a_comparison_that_only_another_network_has_is_a_row_of_its_own(told):
     assert len(group.rows) > 1
     assert [cell.text for cell in (group.rows[0].cells["path"], group.rows[1].cells["verdict"])] == ["–", "–"]
     assert group.rows[1].cells["path"].text.startswith("holds")
+
+
+def test_two_reasons_of_one_claim_both_stand(told):
+    reasons = [needs("one thing"), needs("another")]
+    other = claims_beside.Beside("path", told, [Judged(CLAIMS[RISES], reasons, [])])
+    keys = ("compared", "metric", "means", "difference", "seeds", "verdict")
+    row = Row(COMPUTED, {key: Cell(getattr(needs("a third"), key)) for key in keys})
+    group = claims_beside.widened(Group("2. ", [row], OPEN), CLAIMS[RISES], [other])
+    assert [row.cells["path"].text for row in group.rows] == [f"{OPEN}: needs one thing", f"{OPEN}: needs another"]
 
 
 def test_claims_that_no_training_tests_keep_their_outcome(told):
