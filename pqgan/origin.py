@@ -11,7 +11,8 @@ from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.storage.json_files import first_flaw, in_line, read_object
 from pqgan.storage.manifest import check_listed
-from pqgan.verbs import VERBS
+
+from .chapters import VERBS
 
 FILE = "provenance.json"
 REMEDY = "delete the folder and make it again"

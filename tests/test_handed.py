@@ -82,7 +82,7 @@ def test_what_is_made_of_others_is_shared_with_nobody(smoke, folder, tmp_path, p
         with new_result(out, job.chapter) as made:
             (made / "file").touch()
 
-    monkeypatch.setattr("pqgan.evaluate.reference.run", work)
+    monkeypatch.setattr("pqgan.evaluate.original_features.run", work)
     words = ["reference", "val_large", "--params", str(params_path), "--scale", "smoke", "--data", str(other)]
     assert cli.main([*words, "--out", "mine"]) == 0
     assert not (tmp_path / "shared").exists()
@@ -98,7 +98,7 @@ def test_what_is_made_of_the_planned_is_shared_and_taken(smoke, folder, tmp_path
         with new_result(out, job.chapter) as made:
             (made / "file").touch()
 
-    monkeypatch.setattr("pqgan.evaluate.reference.run", work)
+    monkeypatch.setattr("pqgan.evaluate.original_features.run", work)
     words = ["reference", "val", "--params", str(params_path), "--scale", "smoke", "--data", str(planned)]
     for out in ("first", "second"):
         assert cli.main([*words, "--out", out]) == 0

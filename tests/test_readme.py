@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio
 
-from pqgan.cli import VERBS
+from pqgan.chapters import VERBS
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage.manifest import damages

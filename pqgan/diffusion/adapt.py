@@ -5,15 +5,15 @@ from pathlib import Path
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.draws import Draws
 from pqgan.engine.launch import training_fabric
+from pqgan.engine.step_random import Draws
 from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
 from pqgan.tokenizer.load import load_tokenizer
 
-from .parts import load_network, load_part
+from .pipeline_parts import load_network, load_part
 from .step import Denoiser
 from .surgery import freeze_all_but_new, widen
 from .text import Captions

@@ -17,7 +17,7 @@ from pqgan.settings import Settings
 from pqgan.settings.diffusion import HubBackbone, SeededBackbone
 from pqgan.storage.outputs import new_result
 
-from .parts import load_network, load_part
+from .pipeline_parts import load_network, load_part
 from .schedule import noise_schedule
 from .unet import build_unet
 

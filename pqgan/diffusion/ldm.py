@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pqgan.data.batches import Batch
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.draws import Draws
 from pqgan.engine.launch import training_fabric
+from pqgan.engine.step_random import Draws
 from pqgan.errors import DataError
 from pqgan.job import Job
 from pqgan.randomness import seeded

@@ -23,7 +23,7 @@ from pqgan.tokenizer.load import Tokenizer, load_tokenizer
 
 from .backbone import assembled, create
 from .ldm import ClassEmbedding
-from .parts import load_network, load_part
+from .pipeline_parts import load_network, load_part
 from .sampled import FILE, Sample, Sampled
 from .surgery import widen
 from .trained_with import check_tokenizer

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from pqgan.data.batches import Batch
-from pqgan.engine.draws import Draws
 from pqgan.engine.loop import Update
+from pqgan.engine.step_random import Draws
 from pqgan.errors import SettingsError
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .parts import load_network, load_part
+from .pipeline_parts import load_network, load_part
 from .step import Draws
 
 

@@ -13,12 +13,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pqgan.data.batches import Batch, training_batches
 from pqgan.data.prepared import PreparedSet
-from pqgan.engine.draws import Draws
 from pqgan.engine.launch import set_up
 from pqgan.engine.loop import fit
 from pqgan.engine.publish import publish
 from pqgan.engine.run_folder import open_run
 from pqgan.engine.state import TrainingState
+from pqgan.engine.step_random import Draws
 from pqgan.job import Job
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase

@@ -7,7 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pqgan.engine.sections import section
+from pqgan.engine import processes
+from pqgan.engine.timed_parts import section
+from pqgan.evaluate.metrics.cmmd import PROTOCOL as CMMD_PROTOCOL
+from pqgan.evaluate.metrics.cmmd import cmmd
+from pqgan.evaluate.metrics.frechet import frechet_distance, sample_note
+from pqgan.evaluate.metrics.ssim import LEAST_SIDE, ssim
+from pqgan.evaluate.metrics.ssim import PROTOCOL as SSIM_PROTOCOL
+from pqgan.evaluate.networks.inception import RESIZES
+from pqgan.evaluate.networks.pixels import to_float, to_uint8
+from pqgan.evaluate.networks.set_features import Networks, SetFeatures
 from pqgan.quantise.usage import Usage
 from pqgan.records import Measurement
 from pqgan.settings.readings import MetricsReading
@@ -15,16 +24,8 @@ from pqgan.subjects import stored_as, stored_bits
 from pqgan.tokenizer.perceptual import LEAST_SIDE as LEAST_SIDE_OF
 from pqgan.tokenizer.perceptual import NAMES
 
-from . import bootstrap, processes, psnr
-from .cmmd import PROTOCOL as CMMD_PROTOCOL
-from .cmmd import cmmd
-from .features import RESIZES
-from .frechet import frechet_distance, sample_note
-from .networks import Networks, SetFeatures
-from .pixels import to_float, to_uint8
-from .reference import Reference
-from .ssim import LEAST_SIDE, ssim
-from .ssim import PROTOCOL as SSIM_PROTOCOL
+from .metrics import bootstrap, psnr
+from .original_features import Reference
 
 LEAST_IMAGES = 2
 """Of a covariance, and so of rFID."""

@@ -7,18 +7,19 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from pqgan.engine import processes
 from pqgan.engine.launch import agreeing
 from pqgan.errors import DataError, NumericalError
+from pqgan.evaluate.metrics.frechet import Moments, frechet_distance, sample_note
+from pqgan.evaluate.networks.feature_rows import Rows
+from pqgan.evaluate.networks.inception import RESIZES, Inception, Resize
+from pqgan.evaluate.networks.set_features import SetFeatures
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement
 
-from . import kid, processes
-from . import precision_recall as neighbours
-from .features import RESIZES, Inception, Resize
-from .frechet import Moments, frechet_distance, sample_note
-from .networks import SetFeatures
-from .reference import Reference
-from .rows import Rows
+from .metrics import kid
+from .metrics import precision_recall as neighbours
+from .original_features import Reference
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 """Of KID, as torchmetrics and torch-fidelity have them."""

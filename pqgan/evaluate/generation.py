@@ -10,9 +10,12 @@ from pydantic import BaseModel, PositiveInt
 from torch import Tensor
 
 from pqgan.diffusion.sample import sample_classes
+from pqgan.engine import processes
 from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.launch import launch
 from pqgan.engine.timing import arithmetic
+from pqgan.evaluate.networks.inception import Inception
+from pqgan.evaluate.networks.pixels import save_png, to_uint8
 from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import Record, write_record
@@ -22,12 +25,9 @@ from pqgan.storage.outputs import new_result
 from pqgan.storage.tensor_headers import read_headers
 from pqgan.tokenizer.load import load_tokenizer
 
-from . import processes
 from .distribution import collect
-from .features import Inception
-from .pixels import save_png, to_uint8
+from .original_features import read
 from .reconstruction import devices
-from .reference import read
 
 
 def run(settings: Settings, job: Job, *, model: Path, tokenizer: Path, reference: Path, out: Path) -> None:

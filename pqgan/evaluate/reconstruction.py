@@ -12,11 +12,15 @@ from torch import Tensor
 from pqgan.data.batches import ImageSet, evaluation_batches
 from pqgan.data.pixels import Geometry
 from pqgan.data.prepared import PreparedSet
+from pqgan.engine import processes
 from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.launch import agreeing, launch
-from pqgan.engine.sections import measured, section
+from pqgan.engine.timed_parts import measured, section
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name
 from pqgan.errors import SettingsError
+from pqgan.evaluate.baselines.codecs import Codec
+from pqgan.evaluate.networks.pixels import save_png, to_uint8
+from pqgan.evaluate.networks.set_features import Networks
 from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
@@ -25,13 +29,10 @@ from pqgan.settings.readings import MetricsReading
 from pqgan.storage.outputs import new_result
 from pqgan.tokenizer.load import Tokenizer
 
-from . import processes, reference
+from . import original_features
 from .baselines.open import open_model
-from .codecs import Codec
 from .comparison import Comparison
-from .networks import Networks
-from .pixels import save_png, to_uint8
-from .reference import Reference
+from .original_features import Reference
 
 
 @dataclass
@@ -207,7 +208,7 @@ def results(passes: dict[str, Pass], networks: Networks, started: float) -> dict
 def _reference(references: dict[str, Path], role: str, images: PreparedSet, networks: Networks) -> Reference:
     if role not in references:
         raise SettingsError(f"--references: got {', '.join(references) or 'none'}; allowed: one for each set")
-    found = reference.read(references[role], networks.device)
+    found = original_features.read(references[role], networks.device)
     found.check(networks.of_sets(), n=len(images), digest=images.digest)
     return found
 

@@ -7,23 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pqgan.chapters import PHASES, gpus_of
 from pqgan.errors import DataError
 from pqgan.plan import Plan
-from pqgan.settings.hardware import Hardware
 from pqgan.storage.json_files import read_text
 
 from . import contents
 from .results import Results
-
-PHASES = {
-    "preparation": ("data", "backbone", "reference", "published"),
-    "training": ("tokenizer", "finetune", "adapt", "ldm"),
-    "selection": ("select",),
-    "sampling": ("samples",),
-    "evaluation": ("evaluate", "evaluate_finetuned", "generation", "speed", "matching"),
-    "tables and figures": ("report",),
-}
-"""Part of a run -> the rules' folders below benchmarks/<scale>."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +54,6 @@ class RunTimes:
     def gpu_hours(self) -> float:
         """Of all jobs."""
         return sum(rule.gpu_hours for rule in self.rules)
-
-
-def gpus_of(chapter: str, hardware: Hardware) -> int:
-    """GPUs that a job of a chapter asks the cluster for, as workflow/rules do."""
-    if chapter in PHASES["training"]:
-        return hardware.gpus.of(chapter)
-    if not hardware.gpus.any():
-        return 0
-    if chapter in ("evaluate", "evaluate_finetuned", "generation"):
-        return hardware.evaluation_devices
-    return int(chapter in ("reference", "samples", "speed", "matching"))
 
 
 def show(plan: Plan, benchmarks: Path) -> str:

@@ -28,7 +28,7 @@ class RandomClip(Section):
 
 
 class HubClip(Section):
-    """The published CLIP image tower of CMMD; the sha256 of its file is pinned in pqgan/storage/published.py."""
+    """The published CLIP image tower of CMMD; the sha256 of its file is pinned in pqgan/weights/catalogue.py."""
 
     source: Literal["hub"]
     model: Literal["openai/clip-vit-large-patch14-336"]

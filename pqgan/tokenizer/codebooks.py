@@ -12,7 +12,7 @@ from pqgan.engine.run_folder import fail_together
 from pqgan.errors import SettingsError
 from pqgan.quantise.kmeans import kmeans
 from pqgan.quantise.product import ProductQuantiser, Quantised
-from pqgan.quantise.upkeep import IdleCodes, replace, sub_vectors_at
+from pqgan.quantise.revival import IdleCodes, replace, sub_vectors_at
 from pqgan.quantise.usage import histogram
 from pqgan.randomness import generator_at, rng_at, seed_at
 from pqgan.settings import PQConfig, Settings

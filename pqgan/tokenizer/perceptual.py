@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pqgan import weights
 from pqgan.randomness import generator_at
 from pqgan.records import FeatureNetwork
 from pqgan.settings.evaluation import Features
 from pqgan.storage.manifest import sha256
+from pqgan.weights import locate
 
 NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
 
@@ -60,7 +60,7 @@ class Perceptual(nn.Module):
             """Where the weights are from."""
         else:
             backbone = self._published(backbone, net)
-            published = weights.source(net)
+            published = locate.source(net)
             heads_name = f"lpips {version('lpips')} {heads_file}"
             self.source = FeatureNetwork(
                 origin=published.origin, files={**published.files, heads_name: sha256(heads_path)}
@@ -68,7 +68,7 @@ class Perceptual(nn.Module):
         scaling = {f"scaling_layer.{key}": value for key, value in lpips.ScalingLayer().state_dict().items()}
         # lpips registers its heads twice, as lin0 and as lins.0
         again = {key.replace("lin", "lins.", 1): value for key, value in heads.items()}
-        weights.load(network, {**scaling, **backbone, **heads, **again}, net)
+        locate.load(network, {**scaling, **backbone, **heads, **again}, net)
         self.network = network.requires_grad_(False).eval()
         self.label = f"LPIPS {NAMES[net]}, {describe(features)}"
         """For tables: network, weights and seed."""
@@ -87,7 +87,7 @@ class Perceptual(nn.Module):
     @staticmethod
     def _published(shapes: dict[str, Tensor], net: str) -> dict[str, Tensor]:
         """Convolutions of the torchvision model, whose `features.3` lpips calls `net.slice2.3`."""
-        state = weights.read(net)
+        state = locate.read(net)
         names = {key: re.sub(r"^net\.slice\d+", "features", key) for key in shapes}
         # what is missing stays missing, for the strict load to name
         return {key: state[name] for key, name in names.items() if name in state}

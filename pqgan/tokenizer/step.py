@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from pqgan.data.batches import Batch
-from pqgan.engine.draws import Draws
 from pqgan.engine.loop import Update
-from pqgan.engine.sections import section
+from pqgan.engine.step_random import Draws
+from pqgan.engine.timed_parts import section
 from pqgan.settings import KLConfig
 
 from .losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to_standard_normal

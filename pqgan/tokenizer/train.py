@@ -18,13 +18,13 @@ from pqgan.settings.tokenizer import Training
 from pqgan.storage.json_files import in_line
 from pqgan.storage.tensor_headers import read_header
 
+from .assemble import assemble, new_discriminator
 from .build import build
 from .codebooks import start_from_kmeans
 from .cooldown import cooled
 from .discriminator import PatchGAN
 from .linear_start import start_from_components
 from .load import load_model
-from .networks import assemble, new_discriminator
 from .train_linear import fit_linear
 from .training_images import reconstructions, scaling_factor
 

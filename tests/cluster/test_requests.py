@@ -11,9 +11,9 @@ import pytest
 import yaml
 from fault_sameness import assert_same
 
+from pqgan.cost.disk import training_bytes
 from pqgan.plan import Plan
 from pqgan.report import contents
-from pqgan.report.disk import training_bytes
 from pqgan.settings import load
 
 

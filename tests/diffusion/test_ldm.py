@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from pqgan.data.batches import Batch
 from pqgan.diffusion import ldm
-from pqgan.engine.draws import Draws
+from pqgan.engine.step_random import Draws
 from pqgan.errors import Stopped
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from pqgan.diffusion.ldm import ClassEmbedding
-from pqgan.diffusion.parts import load_network, load_part
+from pqgan.diffusion.pipeline_parts import load_network, load_part
 from pqgan.errors import DataError
 
 

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from pqgan.data.batches import Batch
 from pqgan.diffusion.schedule import noise_schedule
 from pqgan.diffusion.step import DenoisingStep, target
-from pqgan.engine.draws import Draws
+from pqgan.engine.step_random import Draws
 from pqgan.errors import SettingsError
 from pqgan.randomness import generator_at
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import torch
 
+from pqgan.evaluate.command.defaults import READINGS
 from pqgan.evaluate.comparison import Comparison
-from pqgan.evaluate.defaults import READINGS
 
 
 def test_the_headline_is_a_backbone_that_takes_images_so_small():

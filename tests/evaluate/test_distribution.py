@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from pqgan.errors import DataError, NumericalError
-from pqgan.evaluate import kid
 from pqgan.evaluate.distribution import Generated, collect
-from pqgan.evaluate.features import RESIZES
-from pqgan.evaluate.frechet import Moments, frechet_distance
-from pqgan.evaluate.networks import Networks
-from pqgan.evaluate.precision_recall import precision_recall
-from pqgan.evaluate.reference import About, Reference
-from pqgan.evaluate.reference import collect as collect_originals
+from pqgan.evaluate.metrics import kid
+from pqgan.evaluate.metrics.frechet import Moments, frechet_distance
+from pqgan.evaluate.metrics.precision_recall import precision_recall
+from pqgan.evaluate.networks.inception import RESIZES
+from pqgan.evaluate.networks.set_features import Networks
+from pqgan.evaluate.original_features import About, Reference
+from pqgan.evaluate.original_features import collect as collect_originals
 from pqgan.randomness import generator_at
 from pqgan.records import FeatureNetwork
 

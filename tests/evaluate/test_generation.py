@@ -13,8 +13,8 @@ from pqgan.data.prepare import run as prepare
 from pqgan.data.prepared import PreparedSet
 from pqgan.errors import DataError, SettingsError
 from pqgan.evaluate import generation
-from pqgan.evaluate.pixels import to_uint8
-from pqgan.evaluate.reference import run as make_reference
+from pqgan.evaluate.networks.pixels import to_uint8
+from pqgan.evaluate.original_features import run as make_reference
 from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pqgan.evaluate.comparison import Comparison
-from pqgan.evaluate.networks import Networks
+from pqgan.evaluate.networks.set_features import Networks
 
 
 @pytest.mark.parametrize(("headline", "listed"), [("squeeze", ("alex",)), ("alex", ("alex", "squeeze"))])

@@ -9,9 +9,9 @@ PROGRAM = """
 import sys
 import torch
 from torch.nn import functional
-from pqgan.evaluate.bootstrap import interval
-from pqgan.evaluate.cmmd import cmmd
-from pqgan.evaluate.frechet import Moments
+from pqgan.evaluate.metrics.bootstrap import interval
+from pqgan.evaluate.metrics.cmmd import cmmd
+from pqgan.evaluate.metrics.frechet import Moments
 
 def kilobytes(field):
     with open("/proc/self/status") as status:

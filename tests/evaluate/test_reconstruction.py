@@ -10,9 +10,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pqgan.data.prepare import run as prepare
 from pqgan.errors import NumericalError, SettingsError
-from pqgan.evaluate import reference
+from pqgan.evaluate import original_features
 from pqgan.evaluate.comparison import Comparison
-from pqgan.evaluate.networks import Networks
+from pqgan.evaluate.networks.set_features import Networks
 from pqgan.evaluate.reconstruction import _stage, reconstruct, run
 from pqgan.plan import Plan
 from pqgan.quantise.usage import Usage
@@ -59,7 +59,7 @@ def save(settings, name, folder, change=None):
 def originals(settings, prepared, tmp_path_factory):
     """Folder with the features of the set's originals."""
     folder = tmp_path_factory.mktemp("reference") / "val"
-    reference.run(settings, Plan(settings).job("reference", "val"), data=prepared, out=folder)
+    original_features.run(settings, Plan(settings).job("reference", "val"), data=prepared, out=folder)
     return folder
 
 
@@ -239,13 +239,13 @@ def test_features_of_the_originals_change_nothing_wherever_they_come_from(
 
     alone, reused = (
         reconstruct(tokenizer, PreparedSet(prepared), networks, settings.reading.metrics, originals=known, **how)
-        for known in (None, reference.read(originals))
+        for known in (None, original_features.read(originals))
     )
     pairs = zip(alone.comparison.measurements("val"), reused.comparison.measurements("val"), strict=True)
     for one, other in pairs:
         assert other.value == pytest.approx(one.value, rel=1e-6, abs=1e-9)
         assert one.model_copy(update={"value": 0}) == other.model_copy(update={"value": 0})
-    written = reference.read(originals)
+    written = original_features.read(originals)
     assert torch.equal(written.rows, alone.comparison.originals.rows)
     assert (written.n, written.about.digest) == (10, PreparedSet(prepared).digest)
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from pqgan.data.prepare import run as prepare
 from pqgan.data.prepared import PreparedSet
-from pqgan.evaluate import reconstruction, reference
+from pqgan.evaluate import original_features, reconstruction
 from pqgan.evaluate.comparison import Comparison
-from pqgan.evaluate.networks import Networks
+from pqgan.evaluate.networks.set_features import Networks
 from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import Settings
@@ -45,7 +45,9 @@ def work(settings, tmp_path_factory):
     folder, plan = tmp_path_factory.mktemp("two-sets"), Plan(settings)
     for name in COUNTS:
         prepare(settings, plan.job("data", name), out=folder / name)
-        reference.run(settings, plan.job("reference", name), data=folder / name, out=folder / f"{name}-features")
+        original_features.run(
+            settings, plan.job("reference", name), data=folder / name, out=folder / f"{name}-features"
+        )
     section = settings.scale.tokenizer
     model = build(section.configs[NAME], section.trunks[8], settings.reading, 4)
     # a reconstruction that has something of its image
@@ -207,7 +209,7 @@ def test_features_of_originals_are_of_the_size_and_resize_that_are_asked_for(set
     raw["reading"]["metrics"]["fid"] = fid
     changed = Settings.model_validate(raw)
     job = Plan(changed).job("generation", "vae").inputs["reference"]
-    reference.run(changed, job, data=work / "val", out=tmp_path / "out")
+    original_features.run(changed, job, data=work / "val", out=tmp_path / "out")
     about = json.loads((tmp_path / "out" / "reference.json").read_text())
     assert (job.name, about["size"], about["n"], about["rows"], about["name"]) == ("val-32", 32, 7, fid, "val")
     images = PreparedSet(work / "val")
@@ -215,7 +217,7 @@ def test_features_of_originals_are_of_the_size_and_resize_that_are_asked_for(set
     pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = networks.inception(pixels.float() / 127.5 - 1, fid)
-    torch.testing.assert_close(reference.read(tmp_path / "out").rows, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(original_features.read(tmp_path / "out").rows, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_images_per_second_are_images_over_seconds_without_the_first_batch(monkeypatch):

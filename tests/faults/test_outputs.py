@@ -12,13 +12,13 @@ import pytest
 from fault_outputs import IN_A_FOLDERS_WAY, IN_THE_WAY, an_earlier, tidy
 
 from pqgan import cli
+from pqgan.chapters import VERBS
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage import outputs
 from pqgan.storage.manifest import damages
 from pqgan.storage.outputs import new_result
 from pqgan.storage.signed import signed_page, write_signed
-from pqgan.verbs import VERBS
 
 NAMES = {
     "data": "val",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pqgan.data.prepare import run as prepare
-from pqgan.evaluate import reference
+from pqgan.evaluate import original_features
 from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load
@@ -42,7 +42,7 @@ def settings(params_path, folder):
 def inputs(settings, folder):
     plan, section = Plan(settings[1]), settings[1].scale.tokenizer
     prepare(settings[1], plan.job("data", "val"), out=folder / "val")
-    reference.run(settings[1], plan.job("reference", "val"), data=folder / "val", out=folder / "reference")
+    original_features.run(settings[1], plan.job("reference", "val"), data=folder / "val", out=folder / "reference")
     config = section.configs[NAME]
     build(config, section.trunks[config.F], settings[1].reading, 0).save_pretrained(folder / "model")
 

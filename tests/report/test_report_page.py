@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pqgan.chapters import PHASES, gpus_of
 from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.report import contents, page, times
@@ -162,7 +163,7 @@ def test_gpus_are_those_that_the_rules_ask_for(params_path):
     hardware = load(params_path, "paper").scale.hardware.model_copy(update={"evaluation_devices": 3})
     rules = "".join(path.read_text() for path in (params_path.parent / "workflow/rules").glob("*.smk"))
     asks = {
-        **{rf"training_resources\(\"{chapter}\"\)": hardware.gpus.of(chapter) for chapter in times.PHASES["training"]},
+        **{rf"training_resources\(\"{chapter}\"\)": hardware.gpus.of(chapter) for chapter in PHASES["training"]},
         r"inference_resources\(HARDWARE\.evaluation_devices\)": 3,
         r"inference_resources\(\)": 1,
     }
@@ -170,7 +171,7 @@ def test_gpus_are_those_that_the_rules_ask_for(params_path):
         made = re.search(r"(?:results|prepared)/\{SCALE\}(?:/(\w+))?/\{\{id\}\}", rule)
         if made:
             found = [gpus for asked, gpus in asks.items() if re.search(rf"\*\*{asked}", rule)] or [0]
-            assert [times.gpus_of(made[1] or "data", hardware)] == found, rule.partition(":")[0]
+            assert [gpus_of(made[1] or "data", hardware)] == found, rule.partition(":")[0]
 
 
 def test_run_times_by_hand(synthetic, tmp_path):

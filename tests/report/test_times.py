@@ -2,8 +2,9 @@
 
 import pytest
 
+from pqgan.chapters import gpus_of
 from pqgan.plan import Plan
-from pqgan.report.times import RuleTime, gpus_of, run_times
+from pqgan.report.times import RuleTime, run_times
 from pqgan.settings import Settings
 from pqgan.settings.hardware import TrainingGPUs
 

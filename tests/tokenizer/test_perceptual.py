@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pqgan import weights
 from pqgan.errors import DataError
 from pqgan.records import FeatureNetwork
 from pqgan.tokenizer.perceptual import LEAST_SIDE, Perceptual, _unit
+from pqgan.weights import locate
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_label_and_source_say_what_the_weights_are(random_features):
 
 def published_features(features, name):
     folder = os.environ.get("PQGAN_WEIGHTS_DIR")
-    entry = weights.CATALOGUE[name]
+    entry = locate.CATALOGUE[name]
     if not folder or not any((Path(folder) / file).is_file() for file in (entry.name, *entry.copies)):
         pytest.skip(f"{entry.name} is not in PQGAN_WEIGHTS_DIR")
     return features.model_copy(update={"weights": "pretrained"})
@@ -128,13 +128,13 @@ def test_published_backbone_is_the_package_s_network(net, random_features, pair)
     import lpips
 
     heads = Path(lpips.__file__).parent / f"weights/v0.1/{net}.pth"
-    assert perceptual.source.origin == weights.CATALOGUE[net].origin
+    assert perceptual.source.origin == locate.CATALOGUE[net].origin
     assert perceptual.source.files == {
-        weights.find(net).name: hashlib.sha256(weights.find(net).read_bytes()).hexdigest(),
+        locate.find(net).name: hashlib.sha256(locate.find(net).read_bytes()).hexdigest(),
         f"lpips {version('lpips')} weights/v0.1/{net}.pth": hashlib.sha256(heads.read_bytes()).hexdigest(),
     }
     reference = lpips.LPIPS(pnet_rand=True, net=net, verbose=False)
-    state = weights.read(net)
+    state = locate.read(net)
     slices = {key: value for key, value in reference.state_dict().items() if key.startswith("net.")}
     for key, value in slices.items():
         value.copy_(state["features." + key.split(".", 2)[2]])
@@ -174,8 +174,8 @@ def test_file_with_the_right_hash_of_another_network_is_refused(random_features,
     monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "lpips_alexnet.safetensors")
-    entry = replace(weights.CATALOGUE["alex"], copies={"lpips_alexnet.safetensors": None})
-    monkeypatch.setitem(weights.CATALOGUE, "alex", entry)
+    entry = replace(locate.CATALOGUE["alex"], copies={"lpips_alexnet.safetensors": None})
+    monkeypatch.setitem(locate.CATALOGUE, "alex", entry)
     with pytest.raises(DataError, match=r"lpips_alexnet\.safetensors: is not alexnet-owt-7be5be79\.pth"):
         Perceptual(random_features.model_copy(update={"weights": "pretrained"}), "alex")
 

@@ -13,12 +13,12 @@ from pqgan.diffusion.backbone import assembled, create
 from pqgan.engine.launch import make_fabric
 from pqgan.plan import Plan
 from pqgan.settings import Settings
+from pqgan.tokenizer.assemble import assemble, new_discriminator
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.cooldown import cooled
 from pqgan.tokenizer.identity import identity
 from pqgan.tokenizer.load import load_tokenizer
 from pqgan.tokenizer.model import PQModel
-from pqgan.tokenizer.networks import assemble, new_discriminator
 from pqgan.tokenizer.refinement import DOWN, Refinement
 from pqgan.tokenizer.step import Generator
 from pqgan.tokenizer.train import train

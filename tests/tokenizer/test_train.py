@@ -8,8 +8,8 @@ from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.tokenizer import train
+from pqgan.tokenizer.assemble import new_discriminator
 from pqgan.tokenizer.build import build
-from pqgan.tokenizer.networks import new_discriminator
 
 
 def test_a_replicate_is_trained_with_its_own_seed(changed_params, smoke, monkeypatch):

@@ -6,9 +6,9 @@ from safetensors.torch import load_file, save_file
 
 from pqgan.settings import PQConfig, Settings
 from pqgan.tokenizer import train
+from pqgan.tokenizer.assemble import new_discriminator
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import load_model
-from pqgan.tokenizer.networks import new_discriminator
 
 NAME = "f8-d16-S8-K64"
 UPKEEP = {"checkpoint_every": 7, "checkpoints_kept": 3, "pictures_every": 8, "pictures": 2}

@@ -13,9 +13,9 @@ from pqgan.data.prepared import PreparedSet
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer import train
+from pqgan.tokenizer.assemble import new_discriminator
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import load_model
-from pqgan.tokenizer.networks import new_discriminator
 
 NAME = "f8-d16-S8-K64"
 

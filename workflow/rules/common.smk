@@ -8,7 +8,7 @@ from pathlib import Path
 from pqgan.errors import PqganError, SettingsError
 from pqgan.plan import Plan
 from pqgan.report import contents
-from pqgan.report.disk import training_bytes
+from pqgan.cost.disk import training_bytes
 from pqgan.settings import load
 from pqgan.storage.atomic import write_bytes
 

@@ -1,6 +1,6 @@
 """Published tokenizers by name: the rows of Table 1 whose weights are public, and the tiny distilled autoencoders.
 
-Where their files come from, with size and sha256, stands in `pqgan.weights` under the same name. Rows of Table 1
+`pqgan.weights.catalogue` says under the same name where their files come from, with size and sha256. Rows of Table 1
 without public weights (ViT-VQGAN, Mo-VQGAN, RQ-VAE of that size, VQGAN (LDM) at F=4 with K=256) are reported, never
 measured; "ldm-vq-f4" is the first stage of that F that its authors published, with another K.
 """

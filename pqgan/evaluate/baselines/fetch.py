@@ -8,7 +8,7 @@ from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 from pqgan.storage.outputs import new_result
 
-from ..codecs import Codec
+from .codecs import Codec
 from .open import CODEC, SOURCE, CodecFile, Source, hashes, open_published
 
 

@@ -10,7 +10,6 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from pydantic import BaseModel, ConfigDict
 
-from pqgan import weights
 from pqgan.errors import DataError, ResourceError, SettingsError
 from pqgan.records import FeatureNetwork
 from pqgan.settings.codecs import METHODS
@@ -18,11 +17,12 @@ from pqgan.storage.atomic import write_text
 from pqgan.storage.json_files import read_model, regular
 from pqgan.storage.manifest import sha256
 from pqgan.storage.tensor_headers import INDEX, WEIGHTS
-from pqgan.storage.tensors import read_tensors
 from pqgan.tokenizer.load import Tokenizer, load_model, load_tokenizer, wrap
+from pqgan.weights import locate
+from pqgan.weights.tensors import read_tensors
 
-from ..codecs import Codec
 from .catalogue import PUBLISHED
+from .codecs import Codec
 from .convert import convert
 
 SOURCE, CODEC = "source.json", "codec.json"
@@ -98,13 +98,13 @@ def open_published(name: str) -> Tokenizer:
     if name not in PUBLISHED:
         raise SettingsError(f"published: got {name!r}; allowed: {', '.join(PUBLISHED)}")
     config = PUBLISHED[name].config
-    source = weights.source(name)
+    source = locate.source(name)
     if config is None:
-        model = convert(weights.read(name), f"{name} ({', '.join(source.files)})")
+        model = convert(locate.read(name), f"{name} ({', '.join(source.files)})")
     else:
         with tempfile.TemporaryDirectory() as folder:
             write_text(Path(folder) / "config.json", json.dumps(dict(config)))
-            (Path(folder) / WEIGHTS).symlink_to(weights.find(name).absolute())
+            (Path(folder) / WEIGHTS).symlink_to(locate.find(name).absolute())
             model = load_model(folder)
     return _known(wrap(model), source, name)
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from .direct import MOST_CHANNELS, search_directly
+from .binary_search import FEWEST_WORDS, search_in_order
+from .direct_distances import MOST_CHANNELS, search_directly
 from .launch import checked
-from .ordered import FEWEST_WORDS, search_in_order
 from .screened import search_screened
-from .words import Found
+from .write_results import Found
 
 
 @torch.no_grad()

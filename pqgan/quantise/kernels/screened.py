@@ -11,11 +11,11 @@ import torch
 import triton
 from torch import Tensor
 
-from .bounded import bound_all
-from .centred import centred
-from .decided import decide, gather
+from .centred_vectors import centred
+from .exact_decision import decide, gather
 from .launch import multiprocessors
-from .words import Found
+from .upper_bounds import bound_all
+from .write_results import Found
 
 ROWS, BLOCK = 128, 128
 """Positions and codewords of a tile."""

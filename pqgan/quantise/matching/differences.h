@@ -1,6 +1,6 @@
 // Few channels a subspace: the sum of squared differences to every codeword, positions side by side in the lanes.
 #pragma once
-#include "lanes.h"
+#include "simd_lanes.h"
 
 constexpr int BLOCK = 16;  // codewords between two looks at who leads
 static_assert(BLOCK % LANES == 0, "a block is whole vectors");

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "differences.h"
-#include "products.h"
+#include "matrix_products.h"
 #include "scalars.h"
 #include "screened.h"
 

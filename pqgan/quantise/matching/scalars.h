@@ -1,6 +1,6 @@
 // One channel a subspace: sort the codebook once, then a binary search for every latent.
 #pragma once
-#include "lanes.h"
+#include "simd_lanes.h"
 
 class Scalars : public Codebook {
    public:

@@ -2,7 +2,7 @@
 // and the few blocks that may hold the nearest codeword measured again.
 #pragma once
 #include "differences.h"
-#include "rounded.h"
+#include "rough_scores.h"
 
 template <int C>
 class Screened : public Rounded {

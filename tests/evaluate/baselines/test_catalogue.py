@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from pqgan import weights
 from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.report.tables.paper import paper_rows
 from pqgan.settings.evaluation import Published
+from pqgan.weights import locate
 
 OWN = {"taesd", "taesdxl", "taesd3"}
 """Not in Table 1."""
@@ -32,7 +32,7 @@ def test_only_baselines_of_table_1_without_public_weights_are_left_out():
 
 
 def test_every_one_has_its_file_among_the_published_weights():
-    assert PUBLISHED.keys() <= weights.CATALOGUE.keys()
+    assert PUBLISHED.keys() <= locate.CATALOGUE.keys()
 
 
 def test_every_name_that_settings_accept_is_in_it():

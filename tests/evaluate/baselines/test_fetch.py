@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pqgan import weights
 from pqgan.errors import DataError, SettingsError
 from pqgan.evaluate.baselines import fetch
 from pqgan.evaluate.baselines.catalogue import PUBLISHED
@@ -17,6 +16,7 @@ from pqgan.evaluate.baselines.open import open_model
 from pqgan.job import Job
 from pqgan.records import FeatureNetwork
 from pqgan.storage.manifest import sha256
+from pqgan.weights import locate
 
 NAME = "vqgan-lc-f8"
 SOURCE = FeatureNetwork(origin="a page of its authors", files={"vqgan-lc.pth": "0" * 64})
@@ -25,10 +25,10 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 @pytest.fixture
 def state(originals, monkeypatch):
-    """Of a checkpoint that pqgan.weights has."""
+    """Of a checkpoint that pqgan.weights.catalogue has."""
     state = originals.seeded(originals.configurations[NAME].reduced())
-    monkeypatch.setattr(weights, "read", {NAME: state}.__getitem__)
-    monkeypatch.setattr(weights, "source", {NAME: SOURCE}.__getitem__)
+    monkeypatch.setattr(locate, "read", {NAME: state}.__getitem__)
+    monkeypatch.setattr(locate, "source", {NAME: SOURCE}.__getitem__)
     return state
 
 
@@ -59,7 +59,7 @@ def test_the_folder_is_the_published_model(fetched, photos):
 @pytest.mark.parametrize("name", ["ldm-kl-f16", "ldm-vq-f4", "vqgan-f16-1024", "vqgan-lc-f16"])
 def test_files_as_their_authors_packed_them(name, smoke, originals, tmp_path, monkeypatch):
     state = originals.seeded(originals.configurations[name].reduced())
-    entry = weights.CATALOGUE[name]
+    entry = locate.CATALOGUE[name]
     places = {"own": tmp_path / "weights", "unpacked": tmp_path / "unpacked"}
     for place in places.values():
         place.mkdir()
@@ -70,7 +70,7 @@ def test_files_as_their_authors_packed_them(name, smoke, originals, tmp_path, mo
             archive.write(places["unpacked"] / "model.ckpt", entry.member)
     else:
         shutil.copy(places["unpacked"] / "model.ckpt", places["own"] / entry.name)
-    monkeypatch.setenv(weights.VARIABLE, str(places["own"]))
+    monkeypatch.setenv(locate.VARIABLE, str(places["own"]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fetch.run(smoke, Job("smoke", "published", name, {}), out=tmp_path / "out")
     opened = open_model(tmp_path / "out")

@@ -9,13 +9,13 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import save_file
 
-from pqgan import weights
 from pqgan.errors import DataError, ResourceError, SettingsError
 from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.evaluate.baselines.open import open_model
 from pqgan.records import FeatureNetwork
 from pqgan.storage.manifest import sha256
 from pqgan.tokenizer.build import build
+from pqgan.weights import locate
 
 LEVELS = {"block_out_channels": (32, 32), "down_block_types": ("DownEncoderBlock2D",) * 2}
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -130,8 +130,8 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
 def test_a_published_name_is_converted(monkeypatch, originals):
     state = originals.seeded(originals.configurations["vqgan-lc-f16"].reduced())
     source = FeatureNetwork(origin="somewhere", files={"vqgan.pth": "0" * 64})
-    monkeypatch.setattr(weights, "read", {"vqgan-lc-f16": state}.__getitem__)
-    monkeypatch.setattr(weights, "source", {"vqgan-lc-f16": source}.__getitem__)
+    monkeypatch.setattr(locate, "read", {"vqgan-lc-f16": state}.__getitem__)
+    monkeypatch.setattr(locate, "source", {"vqgan-lc-f16": source}.__getitem__)
     tokenizer = open_model("vqgan-lc-f16")
     subject = tokenizer.subject()
     expected = {"kind": "vqgan", "F": 16, "d": 8, "S": 1, "K": 40, "published": "vqgan-lc-f16", "method": "VQGAN-LC"}
@@ -159,8 +159,8 @@ def test_a_published_model_in_diffusers_format_has_its_configuration_here(name, 
         }
     save_file(state, tmp_path / "published.safetensors")
     source = FeatureNetwork(origin="somewhere", files={"published.safetensors": "0" * 64})
-    monkeypatch.setattr(weights, "find", {name: tmp_path / "published.safetensors"}.__getitem__)
-    monkeypatch.setattr(weights, "source", {name: source}.__getitem__)
+    monkeypatch.setattr(locate, "find", {name: tmp_path / "published.safetensors"}.__getitem__)
+    monkeypatch.setattr(locate, "source", {name: source}.__getitem__)
     tokenizer = open_model(name)
     assert {parameter.dtype for parameter in tokenizer.model.parameters()} == {torch.float32}
     subject = tokenizer.subject()

@@ -10,10 +10,10 @@ from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import load_file
 
-from pqgan.evaluate import psnr
 from pqgan.evaluate.baselines import fetch
 from pqgan.evaluate.baselines.open import open_model
-from pqgan.evaluate.pixels import to_uint8
+from pqgan.evaluate.metrics import psnr
+from pqgan.evaluate.networks.pixels import to_uint8
 from pqgan.job import Job
 
 FILES = {"taesd": ("taesd_fp8e4m3.safetensors", 4), "taesd3": ("taesd_3_fp8e4m3.safetensors", 16)}

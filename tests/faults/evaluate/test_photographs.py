@@ -162,7 +162,7 @@ def test_of_many_bad_images_twelve_are_named(refused, folder):
 
 
 def test_nothing_is_computed_before_every_image_is_read(refused, folder, monkeypatch):
-    monkeypatch.setattr("pqgan.evaluate.command.Networks", None)
+    monkeypatch.setattr("pqgan.evaluate.command.run.Networks", None)
     fill(folder, 3)
     half(folder / "zz.png")
     assert "1 of 4 images cannot be read; replace or remove them: zz.png (" in refused(3)

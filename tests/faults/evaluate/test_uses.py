@@ -56,7 +56,7 @@ def test_missing_networks_are_all_named_before_any_work(refused, folder, tmp_pat
     monkeypatch.setenv("PQGAN_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("pqgan.evaluate.command.open_model", None)
+    monkeypatch.setattr("pqgan.evaluate.command.run.open_model", None)
     fill(folder, 1)
     line = refused(5, features="pretrained")
     for name in ("inception", "alexnet", "vgg16", "clip-vit-large"):

@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from pqgan.chapters import VERBS
 from pqgan.storage.outputs import new_result
-from pqgan.verbs import VERBS
 
 KINDS = {"bench matching": "matching", "bench generators": "generators", "decode": "nothing"}
 """Of what a verb that is no rule of the plan makes, where it is not the verb's own name."""

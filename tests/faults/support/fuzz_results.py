@@ -132,8 +132,8 @@ def features(folder: Path, _: Path) -> list[Target]:
     import torch
     from safetensors.torch import save_file
 
-    from pqgan.evaluate import reference
-    from pqgan.evaluate.frechet import Moments
+    from pqgan.evaluate import original_features as reference
+    from pqgan.evaluate.metrics.frechet import Moments
     from pqgan.storage.manifest import sha256
 
     rows = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
@@ -181,11 +181,11 @@ def captions(folder: Path, _: Path) -> list[Target]:
 
 def reports(folder: Path, _: Path) -> list[Target]:
     """What other commands read again: rendered tables, benchmarks, counts, samples, a log."""
+    from pqgan.cost.network_passes import Counts
     from pqgan.diffusion.sampled import Sampled
     from pqgan.engine.publish import _logged
     from pqgan.items import Rendered
     from pqgan.report.times import _seconds
-    from pqgan.report.work import Counts
 
     shutil.copyfile(KEPT / "table1.json", folder / "table1.json")
     shutil.copyfile(KEPT / "figure3.json", folder / "figure3.json")
@@ -194,7 +194,7 @@ def reports(folder: Path, _: Path) -> list[Target]:
     samples = [{"prompt": prompt, "height": 64, "width": 96} for prompt in ("a fox", "a hen")]
     sampled = {"samples": samples, "steps": 5, "guidance": 7.5, "seed": 0, "eta": 0.0, "F": 8}
     (folder / "samples.json").write_text(json.dumps(sampled))
-    operations = json.loads((ROOT / "pqgan/report/operations.json").read_text())[:5]
+    operations = json.loads((ROOT / "pqgan/cost/operations.json").read_text())[:5]
     (folder / "operations.json").write_text(json.dumps(operations))
 
     def summary(folder: Path) -> None:

@@ -68,7 +68,7 @@ def command(*arguments: object) -> None:
 def codes(folder: Path, model: Path) -> list[Target]:
     """A code file of two images."""
     from pqgan.quantise.codes import CodeFile
-    from pqgan.tokenizer.folders import encode
+    from pqgan.tokenizer.encode import encode
 
     for number, side in enumerate((8, 12)):
         pixels = np.random.default_rng(number).integers(0, 256, (side, 8, 3), dtype=np.uint8)

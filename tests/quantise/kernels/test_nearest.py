@@ -132,8 +132,8 @@ def test_no_positions(kernels, latents, words, c, K):
 @pytest.mark.parametrize("lanes", [1, 8, 128])
 def test_lanes_share_the_words_of_a_position(kernels, latents, words, lanes):
     z, codebooks = latents(1, 1, 2, 30), words(1, 150, 2).repeat(1, 2, 1)
-    found = kernels.words.Found(z, words=True)
-    kernels.direct.search_directly(codebooks, found, lanes)
+    found = kernels.write_results.Found(z, words=True)
+    kernels.direct_distances.search_directly(codebooks, found, lanes)
     codes, z_q, error = kernels.assign(z, codebooks)
     assert torch.equal(found.codes, codes)
     assert torch.equal(found.z_q, z_q)

@@ -27,7 +27,7 @@ def test_words_closer_than_float16_resolves(assert_exact, latents, words):
 def test_only_the_bound_saves_these(kernels, device, assert_exact, latents, words, monkeypatch):
     if device.type == "cuda":
         pytest.skip("a compiled kernel's helper cannot be replaced")
-    for kernel in (kernels.bounded.bound_all, kernels.decided.decide):
+    for kernel in (kernels.upper_bounds.bound_all, kernels.exact_decision.decide):
         monkeypatch.setitem(kernel.fn.__globals__, "slack", lambda C: (0.0, 0.0))
     close = words(1, 1, 40) + 1e-5 * words(1, 100, 40, seed=2)
     with pytest.raises(AssertionError):

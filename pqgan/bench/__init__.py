@@ -1,0 +1,1 @@
+"""Benches: what is measured beside the plan: speed, memory, matching."""

@@ -1,0 +1,1 @@
+"""What a scale costs: operations, GPU-hours, bytes."""

@@ -1,0 +1,1 @@
+"""`pqgan evaluate`."""

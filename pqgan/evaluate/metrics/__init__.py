@@ -1,0 +1,1 @@
+"""One file per metric: arithmetic on features or images, no files."""

@@ -1,0 +1,215 @@
+"""Published networks by name: found in PQGAN_WEIGHTS_DIR, else in a cache, else downloaded; hashed before any use.
+
+    find("inception")      the file
+    read("inception")      its tensors
+    source("inception")    where it is from, and its sha256, for metrics.json
+    require(names)         all at once, before hours of work
+
+What each must be is pinned in pqgan/weights/catalogue.py. Where no sha256 is pinned, a file of the Hugging Face hub
+must have the one that the hub itself publishes for it; any other is taken only from PQGAN_WEIGHTS_DIR, and the sha256
+that was found is printed and recorded.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pqgan.errors import DataError, ResourceError
+from pqgan.records import FeatureNetwork
+from pqgan.storage.verified import verified_sha256
+
+from .catalogue import CATALOGUE, Hub, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["CATALOGUE", "VARIABLE", "Hub", "Weights", "cache", "find", "folder", "load", "read", "require", "source"]
+
+VARIABLE = "PQGAN_WEIGHTS_DIR"
+
+_said: set[Path] = set()
+"""Files without a pinned sha256, of which it was printed."""
+
+
+class Missing(ResourceError):
+    """A network that is nowhere; `what` says which and why it could not be downloaded."""
+
+    def __init__(self, *what: str):
+        number = "1 network is" if len(what) == 1 else f"{len(what)} networks are"
+        where = f"neither in {VARIABLE} ({folder() or 'not set'}) nor in {cache()} nor in the hub's cache"
+        super().__init__(
+            f"{number} missing, {where}: {'; '.join(what)}. Fetch it on a machine with a network and put it below the "
+            f"folder that {VARIABLE} names; or set features.weights (features.clip.source) to 'random' where it is a "
+            "feature network"
+        )
+        self.what = what
+
+
+def folder() -> Path | None:
+    """The folder that PQGAN_WEIGHTS_DIR names, or None.
+
+    Raises:
+        DataError: it is no folder.
+    """
+    named = os.environ.get(VARIABLE)
+    if named and not Path(named).is_dir():
+        raise DataError(f"{VARIABLE}: {named} is no folder; name the one with the weights, or unset it")
+    return Path(named) if named else None
+
+
+def cache() -> Path:
+    """Where downloads go, but for those of the hub, which has its own cache: $XDG_CACHE_HOME/pqgan, else ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pqgan"
+
+
+def find(which: str | Weights) -> Path:
+    """The file of a network, its sha256 verified (once for each change of the file).
+
+    Args:
+        which: a name of CATALOGUE, or an entry like those.
+
+    Raises:
+        DataError: a file there is damaged or another one.
+        ResourceError: it is nowhere and cannot be downloaded; disk full.
+    """
+    return _found(which)[0]
+
+
+def source(which: str | Weights) -> FeatureNetwork:
+    """Where a network is from, and the sha256 of the file that `find` gives."""
+    path, digest = _found(which)
+    return FeatureNetwork(origin=str(_entry(which).origin), files={path.name: digest})
+
+
+def require(names: Iterable[str | Weights]) -> None:
+    """Find all of them now; what is missing is named at once.
+
+    Raises:
+        ResourceError: some are missing.
+        DataError: a file is damaged or another one.
+    """
+    missing = []
+    for name in names:
+        try:
+            find(name)
+        except Missing as error:
+            missing += error.what
+    if missing:
+        raise Missing(*missing)
+
+
+def read(which: str | Weights) -> "dict[str, Tensor]":
+    """The tensors of `find(which)` by name, on the CPU, in float32 where they are floating-point.
+
+    Raises:
+        DataError: the file is damaged, or asks for code to be run.
+    """
+    from .tensors import read_tensors  # finding a file must not pay for torch
+
+    path, entry = find(which), _entry(which)
+    tensors = read_tensors(path, entry.member if path.suffix == ".zip" else None)
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def load(network: "nn.Module", state: "dict[str, Tensor]", which: str | Weights) -> None:
+    """Give a network its weights, none missing and none left over.
+
+    Args:
+        state: derived from `read(which)`; assigned, so that the network may lie on the meta device.
+
+    Raises:
+        DataError: the file holds another network.
+    """
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"{find(which)}: is not {_entry(which).name} ({reason}); replace it") from None
+
+
+def _entry(which: str | Weights) -> Weights:
+    if isinstance(which, Weights):
+        return which
+    if which not in CATALOGUE:
+        raise DataError(f"{which}: no published network of that name; expected one of {', '.join(CATALOGUE)}")
+    return CATALOGUE[which]
+
+
+def _found(which: str | Weights) -> tuple[Path, str]:
+    entry = _entry(which)
+    for path, expected in _places(entry):
+        if os.path.exists(path):
+            return path, _verified(path, entry, expected)
+    if isinstance(entry.origin, Hub):
+        from .hub import from_hub
+
+        with _named(entry):
+            path, expected = from_hub(entry.origin, entry.sha256)
+        return path, _verified(path, entry, expected)
+    path = cache() / entry.name
+    if not entry.fetched or not path.exists():
+        _download(entry, path)
+    return path, _verified(path, entry, entry.sha256)
+
+
+def _places(entry: Weights) -> Iterator[tuple[Path, str | None]]:
+    """Where copies of one's own are looked for, and what sha256 each must have."""
+    if own := folder():
+        for name, digest in {entry.name: entry.sha256, **entry.copies}.items():
+            yield own / name, digest
+
+
+def _verified(path: Path, entry: Weights, expected: str | None) -> str:
+    """sha256 of a file that is there.
+
+    Raises:
+        DataError: it is another than expected, or no file.
+    """
+    published = path.name == Path(entry.name).name
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or (published and entry.size not in (None, size)):
+            what = f"has {size} bytes" if path.is_file() else "is no file"
+            raise DataError(f"{path}: {what}; expected {entry.size or 'some'} bytes of {entry.origin}; replace it")
+        digest = verified_sha256(path, cache() / "verified.json")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if expected is None and path not in _said:
+        _said.add(path)
+        print(f"{path}: sha256 is {digest}; there is none to compare it with, so it is recorded", file=sys.stderr)
+    if expected not in (None, digest):
+        raise DataError(
+            f"{path}: sha256 is {digest}; expected {expected}, that of {entry.origin}; delete it, or replace it"
+        )
+    return digest
+
+
+def _download(entry: Weights, path: Path) -> None:
+    from .download import download, refuse_if_offline
+
+    if not entry.fetched:
+        raise Missing(_missing(entry, "not downloaded, as no sha256 of it is known"))
+    with _named(entry):
+        refuse_if_offline()
+        download(str(entry.origin), path, size=entry.size, digest=entry.sha256)
+
+
+@contextmanager
+def _named(entry: Weights) -> Iterator[None]:
+    """What cannot be downloaded inside is missing."""
+    from .download import Unreachable
+
+    try:
+        yield
+    except Unreachable as error:
+        raise Missing(_missing(entry, f"cannot be downloaded: {error}")) from None
+
+
+def _missing(entry: Weights, why: str) -> str:
+    from .download import shown
+
+    size = shown(entry.size) if entry.size else "size unknown"
+    return f"{entry.name} ({size}, {entry.origin}): {why}"
