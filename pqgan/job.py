@@ -10,6 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pqgan.errors import SettingsError
+
+SELECT = "select"
+"""Chapter of the selections: what a job follows from until it is known which tokenizer was selected."""
+DIGEST = 8
+"""Hex digits of an address."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -21,19 +28,37 @@ class Job:
     spec: Mapping
     inputs: Mapping[str, "Job"] = field(default_factory=dict)
     shown: Mapping = field(default_factory=dict)
-    """Settings of what lies beside the numbers, pictures say: part of this address, not of those downstream."""
+    """Settings that change only side outputs, for example how many pictures are kept. They are part of this job's
+    address, but not of the addresses of jobs that use it."""
+    is_label: bool = False
+    """Whether the name only tells a reader what it is: then it is part of the folder's name, and of no digest."""
     handed: Mapping[str, str] = field(default_factory=dict)
     """Role -> folder that the command was given instead of the planned input's; no part of the address."""
 
     @cached_property
+    def awaits(self) -> tuple["Job", ...]:
+        """Selections that are not made yet and that decide what this job, or one that it is made from, uses."""
+        found = {}
+        for job in self.inputs.values():
+            for selection in (job,) if job.chapter == SELECT else job.awaits:
+                found[selection.name] = selection
+        return tuple(found.values())
+
+    @cached_property
     def _content(self) -> str:
+        if self.awaits:
+            raise SettingsError(
+                f"{self.chapter} {self.name}: its address follows from a tokenizer that is yet to be selected; make "
+                f"{' and '.join(job.path for job in self.awaits)} first, with snakemake"
+            )
         inputs = {role: job._content for role, job in self.inputs.items()}
-        return _sha256({"chapter": self.chapter, "name": self.name, "spec": self.spec, "inputs": inputs})
+        name = {} if self.is_label else {"name": self.name}
+        return _sha256({"chapter": self.chapter, **name, "spec": self.spec, "inputs": inputs})
 
     @property
     def digest(self) -> str:
         """Eight hex digits over every setting that the result depends on, upstream included."""
-        return self.settings_digest[:8]
+        return self.settings_digest[:DIGEST]
 
     @property
     def id(self) -> str:

@@ -1,30 +1,43 @@
 """Settings -> every job of the pipeline, and what each is made from."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from pydantic import BaseModel
 
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.settings import KLConfig, LinearConfig, PQConfig, Settings, VQGANConfig
-from pqgan.settings.names import BACKBONE_VAE, BASELINE
+from pqgan.settings.names import BACKBONE_VAE, BASELINE, selected_factor
+
+WITHOUT_EFFECT = {"log_every"}
+"""Settings that change no result: how often a training says how it goes."""
 
 
 def _plain(*sections: BaseModel | None, **values) -> dict:
     """Settings as JSON values; sections by class name, so that equal fields of two sections do not meet."""
-    plain = {type(section).__name__: section.model_dump(mode="json") for section in sections if section is not None}
+    given = [section for section in sections if section is not None]
+    plain = {type(section).__name__: section.model_dump(mode="json", exclude=WITHOUT_EFFECT) for section in given}
     return {**plain, **values}
 
 
 class Plan:
     """All jobs of one scale, by chapter and name.
 
+    What follows from a selection is made from the tokenizer that was selected, so that its address is the same whatever
+    it was compared with. Until a selection is made, jobs that follow from it have no address (`Job.awaits`).
+
+    Args:
+        selected: factor F -> the configuration that its selection chose. The reading says it if it names the choice;
+            `pqgan.tokenizer.selected.plan_here` reads it from the selections that are finished.
+
     Raises:
         SettingsError: a seed that makes no replicate; from `job`, for a chapter or name that is not planned.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, selected: Mapping[int, str] = MappingProxyType({})):
         self.settings = settings
+        self._chosen = settings.named_selection or selected
         self._jobs: dict[str, dict[str, Job]] = {}
         self._data()
         self._tokenizers()
@@ -37,7 +50,8 @@ class Plan:
         self._benches()
 
     def _add(self, chapter: str, name: str, spec: Mapping, shown: Mapping | None = None, /, **inputs: Job) -> Job:
-        job = Job(self.settings.name, chapter, name, spec, inputs, shown or {})
+        is_label = chapter in ("data", "reference")  # the name of a set
+        job = Job(self.settings.name, chapter, name, spec, inputs, shown or {}, is_label)
         self._jobs.setdefault(chapter, {})[name] = job
         return job
 
@@ -56,6 +70,10 @@ class Plan:
     def all(self) -> list[Job]:
         return [job for jobs in self._jobs.values() for job in jobs.values()]
 
+    def addressed(self) -> list[Job]:
+        """Those whose address is known: all of them once every selection is made."""
+        return [job for job in self.all() if not job.awaits]
+
     def tokenizer_path(self, reference: str) -> str:
         """Folder of the tokenizer that a latent of the LDM chapter names."""
         return self.model_path(self._tokenizer(reference))
@@ -67,14 +85,21 @@ class Plan:
     def _tokenizer(self, reference: str) -> Job:
         if reference == BACKBONE_VAE:
             return self.job("backbone", "backbone")
-        if reference.startswith("selected-"):
-            return self.job("select", f"f{reference.removeprefix('selected-')}")
+        if factor := selected_factor(reference):
+            return self._selected(factor)
         return self.job("published" if reference in self.chapter("published") else "tokenizer", reference)
+
+    def _selected(self, factor: int) -> Job:
+        """The tokenizer that was selected; before that, the selection."""
+        if factor in self._chosen:
+            return self.job("tokenizer", self._chosen[factor])
+        return self.job("select", f"f{factor}")
 
     def _data(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         for name, source in scale.data.sets.items():
-            spec = _plain(source, version=scale.data.version, geometry=reading.data.geometry, seed=scale.seed)
+            seed = {"seed": scale.seed} if source.source == "wheel_photos" else {}  # only there are crops drawn
+            spec = _plain(source, version=scale.data.version, geometry=reading.data.geometry, **seed)
             self._add("data", name, spec)
 
     def _evaluation_spec(self) -> dict:
@@ -117,7 +142,7 @@ class Plan:
     def _trained_spec(self, config: PQConfig | KLConfig | VQGANConfig) -> dict:
         section = self.settings.scale.tokenizer
         trunk = section.trunk(config)
-        # only what is in use, so that what is off moves no address
+        # options that are off are left out, so that a new option does not change existing addresses
         more = {}
         if config.kind == "pq" and section.codebook.in_use():
             more |= {"codebook": section.codebook.in_use()}
@@ -191,8 +216,7 @@ class Plan:
     def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str]) -> Job:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
         inputs |= {f"reference-{role}": self._reference(prepared) for role, prepared in sets.items()}
-        section = self.settings.scale.evaluation
-        shown = {"batch": section.batch, "showcase": section.showcase}
+        shown = {"showcase": self.settings.scale.evaluation.showcase, "sets": dict(sets)}
         return self._add(chapter, name, self._evaluation_spec(), shown, model=model, **inputs)
 
     def _selections(self) -> None:
@@ -220,7 +244,7 @@ class Plan:
                 finetune=reading.finetune.model_dump(mode="json"),
             )
             name = f"f{factor}"
-            selected = self.job("select", name)
+            selected = self._selected(factor)
             model = self._add("finetune", name, spec, model=selected, data=self.job("data", section.data))
             # the same images through the tokenizer before fine-tuning: what fine-tuning is worth
             for stage, candidate in (("selected", selected), ("finetuned", model)):
@@ -246,7 +270,6 @@ class Plan:
             "adaptation": adaptation,
             "geometry": reading.data.geometry,
             "seed": scale.seed,
-            "log_every": section.log_every,
         }
         if scale.evaluates_backbone:
             self._evaluate("evaluate", BACKBONE_VAE, backbone, self._sets())
@@ -285,7 +308,8 @@ class Plan:
     def _ldms(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         section = scale.ldm
-        own = section.model_dump(mode="json", exclude={"latents", "data", "reference", "sample_batch", "grid"})
+        elsewhere = {"latents", "data", "reference", "sample_batch", "grid"}
+        own = section.model_dump(mode="json", exclude=elsewhere | WITHOUT_EFFECT)
         for name, latent in section.latents.items():
             tokenizer = self._tokenizer(latent.tokenizer)
             spec = {
@@ -298,15 +322,13 @@ class Plan:
             model = self._add("ldm", name, spec, tokenizer=tokenizer, data=self.job("data", section.data))
             spec = _plain(
                 reading.generation,
-                method=latent.method,
-                batch=section.sample_batch,
-                grid=section.grid,
                 fid=reading.metrics.fid,
                 version=scale.evaluation.version,
                 seed=scale.seed,
             )
+            shown = {"method": latent.method, "grid": section.grid, "set": section.reference}
             reference = self._reference(section.reference, section.resolution)
-            self._add("generation", name, spec, model=model, tokenizer=tokenizer, reference=reference)
+            self._add("generation", name, spec, shown, model=model, tokenizer=tokenizer, reference=reference)
 
     def _benches(self) -> None:
         scale = self.settings.scale

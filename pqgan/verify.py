@@ -34,7 +34,7 @@ def run(plan: Plan, chapters: Iterable[str] = ()) -> None:
     if unknown := [chapter for chapter in wanted if chapter not in known]:
         raise SettingsError(f"got {', '.join(unknown)}; allowed: {', '.join(known)}")
     planned = [job for job in jobs if job.chapter in wanted]
-    finished = [job for job in planned if Path(job.path).is_dir()]
+    finished = [job for job in planned if not job.awaits and Path(job.path).is_dir()]
     bad = 0
     for lines in _all_damages(finished):
         bad += bool(lines)

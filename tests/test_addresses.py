@@ -6,25 +6,28 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 
 AFTER_FINETUNE = "finetune evaluate_finetuned adapt samples speed"
-AFTER_SELECT = f"select {AFTER_FINETUNE} ldm generation"
-AFTER_TOKENIZER = f"tokenizer evaluate {AFTER_SELECT}"
-AFTER_EVALUATE = f"evaluate {AFTER_SELECT}"
+AFTER_CHOICE = f"{AFTER_FINETUNE} ldm generation"
+"""What is made from the tokenizer that was selected; which one it is does not change here."""
+AFTER_TOKENIZER = f"tokenizer evaluate select {AFTER_CHOICE}"
+MEASURED = "evaluate select evaluate_finetuned"
+"""What images are measured with: selections are made anew, and what follows from them stays."""
 NAMES = "-"
 """Of something else in the plan: another name there may be none of."""
 
 MOVES = {
+    "scale.*.log_every": "",  # how often a training says how it goes
     # the reading
     "reading.data.normalisation": AFTER_TOKENIZER,
     "reading.data.geometry": f"data reference {AFTER_TOKENIZER}",
     "reading.training.*": AFTER_TOKENIZER,
     "reading.finetune.*": AFTER_FINETUNE,
-    "reading.metrics.fid": f"reference {AFTER_EVALUATE}",
-    "reading.metrics.*": AFTER_EVALUATE,
+    "reading.metrics.fid": f"reference generation {MEASURED}",
+    "reading.metrics.*": MEASURED,
     "reading.adaptation.latent": "adapt samples speed ldm generation",
     "reading.adaptation.precision": "adapt samples speed ldm generation",
     "reading.adaptation.guidance": "samples speed",
@@ -42,9 +45,9 @@ MOVES = {
     "scale.seed": f"data reference backbone matching {AFTER_TOKENIZER}",
     "scale.data.version": f"data reference {AFTER_TOKENIZER}",
     "scale.data.sets.train.*": f"data {AFTER_TOKENIZER}",
-    "scale.data.sets.val.*": f"data reference {AFTER_EVALUATE}",
-    "scale.data.sets.microscopy.*": f"data reference {AFTER_EVALUATE}",
-    "scale.data.sets.textures.*": f"data reference {AFTER_EVALUATE}",
+    "scale.data.sets.val.*": "data reference evaluate select generation",
+    "scale.data.sets.microscopy.*": "data reference evaluate select",
+    "scale.data.sets.textures.*": "data reference evaluate select",
     "scale.data.sets.train_large.*": f"data {AFTER_FINETUNE}",
     "scale.data.sets.val_large.*": "data reference evaluate_finetuned",
     "scale.data.sets.val_double.*": "data reference evaluate_finetuned",
@@ -65,8 +68,8 @@ MOVES = {
     "scale.tokenizer.grid": NAMES,
     "scale.tokenizer.sweep.*": NAMES,
     "scale.tokenizer.baselines.*": NAMES,
-    "scale.selection.mode": AFTER_SELECT,
-    "scale.selection.metrics": AFTER_SELECT,
+    "scale.selection.mode": "select",
+    "scale.selection.metrics": "select",
     "scale.selection.factors": NAMES,
     "scale.finetune.data": NAMES,
     "scale.finetune.*": AFTER_FINETUNE,
@@ -78,12 +81,11 @@ MOVES = {
     "scale.adapt.variants.*.samples": "samples",
     "scale.adapt.variants.*": "adapt samples speed",
     "scale.adapt.prompts": "samples",
-    "scale.adapt.log_every": "adapt samples speed",
     "scale.ldm.data": NAMES,
     "scale.ldm.reference": NAMES,
     "scale.ldm.latents.*.tokenizer": NAMES,
     "scale.ldm.latents.*.method": "generation",
-    "scale.ldm.sample_batch": "generation",
+    "scale.ldm.sample_batch": "",
     "scale.ldm.grid": "generation",
     "scale.ldm.resolution": "ldm reference generation",
     "scale.ldm.*": "ldm generation",
@@ -93,14 +95,14 @@ MOVES = {
     "scale.evaluation.transfer.*": NAMES,
     "scale.evaluation.published": NAMES,
     "scale.evaluation.codecs": NAMES,
-    "scale.evaluation.version": f"reference published {AFTER_EVALUATE}",
-    "scale.evaluation.batch": "evaluate evaluate_finetuned",
+    "scale.evaluation.version": f"reference published generation {MEASURED}",
+    "scale.evaluation.batch": "",
     "scale.evaluation.showcase": "evaluate evaluate_finetuned",
     "scale.evaluation.features.weights": f"reference {AFTER_TOKENIZER}",
     "scale.evaluation.features.seed": f"reference {AFTER_TOKENIZER}",
     "scale.evaluation.features.perceptual": AFTER_TOKENIZER,
-    "scale.evaluation.features.lpips": AFTER_EVALUATE,
-    "scale.evaluation.features.*": f"reference {AFTER_EVALUATE}",
+    "scale.evaluation.features.lpips": MEASURED,
+    "scale.evaluation.features.*": f"reference generation {MEASURED}",
     "scale.matching.F": NAMES,
     "scale.matching.configs.*.seed": NAMES,
     "scale.matching.configs.*.path": NAMES,
@@ -148,7 +150,7 @@ def changed(section: Any, path: tuple, value: Any) -> Any:
 
 
 def paths(settings: Settings) -> dict[tuple[str, str], str]:
-    return {(job.chapter, job.name): job.path for job in Plan(settings).all()}
+    return {(job.chapter, job.name): job.path for job in whole_plan(settings).all()}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydantic's, of values that no file could have
@@ -173,7 +175,7 @@ def test_every_setting_moves_the_addresses_that_the_table_says_and_no_others(smo
 
 def test_a_selection_goes_on_from_another_metric_s_choice_at_another_address(smoke):
     one, other = (
-        Plan(changed(smoke, ("scale", "selection", "metrics"), metrics)).job("select", "f8")
+        whole_plan(changed(smoke, ("scale", "selection", "metrics"), metrics)).job("select", "f8")
         for metrics in (("psnr",), ("lpips", "cmmd"))
     )
     assert one.spec == {"mode": "measured", "metrics": ["psnr"]}

@@ -5,9 +5,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.cli import main
-from pqgan.plan import Plan
 
 CALLS = {
     "prepare-data train": ("data", "pqgan.data.prepare", "run", []),
@@ -67,7 +67,7 @@ def test_each_folder_reaches_the_function_under_its_own_name(command, smoke, par
     assert (job.chapter, job.name, job.path) == (
         chapter,
         command.split()[-1],
-        Plan(smoke).job(chapter, command.split()[-1]).path,
+        whole_plan(smoke).job(chapter, command.split()[-1]).path,
     )
     assert given == {**expected, "out": Path("out")}
 
@@ -81,5 +81,5 @@ def test_a_training_is_kept_where_its_address_says(smoke, params_path, tmp_path,
     monkeypatch.setitem(sys.modules, "pqgan.tokenizer.train", double)
     words = ["train-tokenizer", "kl-f8-d4", "--params", str(params_path), "--scale", "smoke", "--data", "data"]
     assert main([*words, "--out", "out"]) == 0
-    assert given["run"] == Path(Plan(smoke).job("tokenizer", "kl-f8-d4").run_path)
+    assert given["run"] == Path(whole_plan(smoke).job("tokenizer", "kl-f8-d4").run_path)
     assert given["run"].parts[:3] == ("runs", "smoke", "tokenizer")

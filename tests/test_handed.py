@@ -3,18 +3,18 @@
 import json
 
 import pytest
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan import cli
 from pqgan.errors import SettingsError
 from pqgan.handed import said_by, with_inputs
-from pqgan.plan import Plan
 from pqgan.provenance import provenance
 from pqgan.storage.outputs import new_result
 
 
 @pytest.fixture
 def job(smoke):
-    return Plan(smoke).job("samples", "PQSD-Quick")
+    return whole_plan(smoke).job("samples", "PQSD-Quick")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_planned_inputs_are_taken_wherever_they_lie(job, folder, tmp_path):
 
 
 def test_a_part_of_the_backbone_is_the_backbones(smoke, folder):
-    backbone = Plan(smoke).job("backbone", "backbone")
+    backbone = whole_plan(smoke).job("backbone", "backbone")
     place = folder("backbone", backbone)
     (place / "vae").mkdir()
     assert said_by(place / "vae") == backbone.identity
@@ -65,8 +65,10 @@ def test_another_input_is_refused_at_the_planned_address_and_recorded_elsewhere(
     assert elsewhere.settings_digest == job.settings_digest
 
 
-def test_the_command_line_refuses_it_before_the_work(job, folder, tmp_path, params_path, monkeypatch, capsys):
+def test_the_command_line_refuses_it_before_the_work(smoke, job, folder, tmp_path, params_path, monkeypatch, capsys):
     roles = {role: folder(role, job.inputs["unet"] if role == "tokenizer" else job.inputs[role]) for role in job.inputs}
+    monkeypatch.chdir(tmp_path)
+    pretend_selected(smoke, tmp_path)
     monkeypatch.setattr("pqgan.diffusion.sample.run", None)
     words = [word for role, place in roles.items() for word in (f"--{role}", str(place))]
     arguments = ["sample", job.name, "--params", str(params_path), "--scale", "smoke", *words]
@@ -76,7 +78,7 @@ def test_the_command_line_refuses_it_before_the_work(job, folder, tmp_path, para
 
 def test_what_is_made_of_others_is_shared_with_nobody(smoke, folder, tmp_path, params_path, monkeypatch):
     monkeypatch.setenv("PQGAN_SHARED_DIR", str(tmp_path / "shared"))
-    other = folder("set", Plan(smoke).job("data", "val"))
+    other = folder("set", whole_plan(smoke).job("data", "val"))
 
     def work(settings, job, *, data, out):
         with new_result(out, job.chapter) as made:
@@ -90,7 +92,7 @@ def test_what_is_made_of_others_is_shared_with_nobody(smoke, folder, tmp_path, p
 
 def test_what_is_made_of_the_planned_is_shared_and_taken(smoke, folder, tmp_path, params_path, monkeypatch):
     monkeypatch.setenv("PQGAN_SHARED_DIR", str(tmp_path / "shared"))
-    planned = folder("set", Plan(smoke).job("reference", "val").inputs["data"])
+    planned = folder("set", whole_plan(smoke).job("reference", "val").inputs["data"])
     calls = []
 
     def work(settings, job, *, data, out):
@@ -107,7 +109,7 @@ def test_what_is_made_of_the_planned_is_shared_and_taken(smoke, folder, tmp_path
 
 
 def test_a_set_of_an_evaluation_is_the_planned_one_by_its_role(smoke, folder, tmp_path, params_path, monkeypatch):
-    job = Plan(smoke).job("evaluate", "f8-d16-S8-K64")
+    job = whole_plan(smoke).job("evaluate", "f8-d16-S8-K64")
     given = {"model": folder("model", job.inputs["model"]), "val": folder("val", job.inputs["set-val"])}
     other = folder("reference", job.inputs["model"])
     handed = []
@@ -119,7 +121,7 @@ def test_a_set_of_an_evaluation_is_the_planned_one_by_its_role(smoke, folder, tm
 
 
 def test_a_set_that_an_evaluation_reads_is_not_replaced(smoke, folder, tmp_path, params_path, monkeypatch, capsys):
-    job = Plan(smoke).job("evaluate", "f8-d16-S8-K64")
+    job = whole_plan(smoke).job("evaluate", "f8-d16-S8-K64")
     places = {role: folder(role, job.inputs[role]) for role in ("model", "set-val", "reference-val")}
     monkeypatch.setattr("pqgan.evaluate.reconstruction.run", None)
     words = ["evaluate-tokenizer", job.name, "--params", str(params_path), "--scale", "smoke"]

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.cli import main
 from pqgan.errors import DataError
-from pqgan.plan import Plan
 from pqgan.provenance import provenance, write_provenance
 from pqgan.records import Measurement, Record, origin_of, write_record
 from pqgan.storage.outputs import new_result
@@ -18,7 +18,7 @@ NAME = "f8-d16-S8-K64"
 
 @pytest.fixture
 def plan(smoke):
-    return Plan(smoke)
+    return whole_plan(smoke)
 
 
 def record(job, **changes) -> Record:

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+import yaml
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
@@ -16,7 +18,7 @@ def paths(params_path):
 
 
 def moved_from(path):
-    return {(job.chapter, job.name): job.path for job in Plan(load(path, "smoke")).all()}
+    return {(job.chapter, job.name): job.path for job in whole_plan(load(path, "smoke")).all()}
 
 
 def chapters_moved(before, after):
@@ -28,13 +30,16 @@ DOWNSTREAM_OF_SELECT = DOWNSTREAM_OF_FINETUNE | {"ldm", "generation"}
 EVERYTHING = DOWNSTREAM_OF_SELECT | {"data", "tokenizer", "reference", "evaluate", "select", "backbone", "matching"}
 
 
+MEASURED = {"evaluate", "select", "evaluate_finetuned"}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
         ("scales.smoke.speed.repeats", 4, {"speed"}),
         ("scales.smoke.matching.batches", [4], {"matching"}),
         ("scales.smoke.evaluation.showcase", 9, {"evaluate", "evaluate_finetuned"}),
-        ("scales.smoke.overrides.metrics", {"psnr": "pooled"}, {"evaluate", "select"} | DOWNSTREAM_OF_SELECT),
+        ("scales.smoke.overrides.metrics", {"psnr": "pooled"}, MEASURED),
         (
             "scales.smoke.tokenizer.codebook.revive_after",
             100,
@@ -48,7 +53,7 @@ EVERYTHING = DOWNSTREAM_OF_SELECT | {"data", "tokenizer", "reference", "evaluate
         (
             "scales.smoke.evaluation.version",
             99,
-            {"reference", "published", "evaluate", "select"} | DOWNSTREAM_OF_SELECT,
+            MEASURED | {"reference", "published", "generation"},
         ),
         ("scales.smoke.finetune.version", 99, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.version", 99, {"backbone", "adapt", "samples", "speed", "evaluate_finetuned"}),
@@ -59,6 +64,16 @@ EVERYTHING = DOWNSTREAM_OF_SELECT | {"data", "tokenizer", "reference", "evaluate
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
         ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"speed"}),
         ("scales.smoke.adapt.variants.PQSD-HR.samples", [[192, 192], [192, 384]], {"samples"}),
+        # how often it is said how a training goes, and how many images are measured at a time, change no result
+        ("scales.smoke.tokenizer.training.log_every", 7, set()),
+        ("scales.smoke.finetune.training.log_every", 7, set()),
+        ("scales.smoke.adapt.log_every", 7, set()),
+        ("scales.smoke.ldm.log_every", 7, set()),
+        ("scales.smoke.evaluation.batch", 7, set()),
+        ("scales.smoke.ldm.sample_batch", 7, set()),
+        # samples that are shown, and what a latent is called, are beside the numbers
+        ("scales.smoke.ldm.grid", 7, {"generation"}),
+        ("scales.smoke.ldm.latents.vae.method", "KL", {"generation"}),
         ("scales.smoke.hardware.cpus", 2, set()),
         ("scales.smoke.hardware.processes", 2, set()),
         ("scales.smoke.hardware.workers", 3, set()),
@@ -86,7 +101,7 @@ def test_upkeep_of_codebooks_moves_the_tokenizers_that_have_codebooks_of_ours(pa
 
 
 def test_a_run_folder_is_named_like_its_result_and_apart_from_it(smoke):
-    jobs = Plan(smoke).all()
+    jobs = whole_plan(smoke).all()
     for job in jobs:
         assert job.run_path == f"runs/smoke/{job.chapter}/{job.name}-{job.digest}"
         assert job.path.endswith(f"/{job.name}-{job.digest}")
@@ -94,7 +109,7 @@ def test_a_run_folder_is_named_like_its_result_and_apart_from_it(smoke):
 
 
 def test_settings_digest_is_the_address_in_full(smoke):
-    for job in Plan(smoke).all():
+    for job in whole_plan(smoke).all():
         assert re.fullmatch("[0-9a-f]{64}", job.settings_digest)
         assert job.settings_digest.startswith(job.digest)
         assert len(job.digest) == 8
@@ -111,7 +126,7 @@ def test_settings_digest_is_the_address_in_full(smoke):
 )
 def test_a_checkpoint_fits_as_long_as_no_number_it_was_made_with_changes(smoke, changed_params, key, value, same):
     def digest(settings):
-        return Plan(settings).job("ldm", "pqgan-f8").settings_digest
+        return whole_plan(settings).job("ldm", "pqgan-f8").settings_digest
 
     assert (digest(load(changed_params(key, value), "smoke")) == digest(smoke)) == same
 
@@ -120,7 +135,7 @@ def test_a_named_selection_does_not_wait_for_evaluations(changed_params):
     path = changed_params("scales.smoke.selection.mode", "named")
     raw = path.read_text()
     path.write_text(raw.replace("f8-d128-S64-K512", "f8-d32-S16-K64").replace("f16-d128-S64-K128", "f16-d32-S16-K64"))
-    select = Plan(load(path, "smoke")).job("select", "f8")
+    select = whole_plan(load(path, "smoke")).job("select", "f8")
     assert list(select.inputs) == ["model-f8-d32-S16-K64"]
 
 
@@ -139,7 +154,7 @@ def test_a_named_selection_must_be_a_product_quantiser(changed_params):
 
 @pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
 def test_what_table_2_shows_is_measured_on_other_sets_and_nothing_else_is(params_path, scale):
-    plan = Plan(load(params_path, scale))
+    plan = whole_plan(load(params_path, scale))
     shown = {job.name for job in contents.inputs(plan, "table2") if job.chapter == "evaluate"}
     elsewhere = {name for name, job in plan.chapter("evaluate").items() if len(job.inputs) > 3}
     assert elsewhere == shown
@@ -149,7 +164,7 @@ def test_what_table_2_shows_is_measured_on_other_sets_and_nothing_else_is(params
 def test_the_published_backbone_s_autoencoder_is_evaluated_once_and_everywhere(changed_params, params_path):
     latents = {"pqgan-f8": {"method": "PQGAN", "tokenizer": "selected-8"}}
     for path in (params_path, changed_params("scales.paper.ldm.latents", latents)):
-        plan = Plan(load(path, "paper"))
+        plan = whole_plan(load(path, "paper"))
         evaluated = plan.job("evaluate", "backbone-vae")
         assert {role for role in evaluated.inputs if role.startswith("set-")} == {"set-val", "set-FFHQ", "set-LSUN"}
         assert evaluated.inputs["model"] is plan.job("backbone", "backbone")
@@ -157,9 +172,9 @@ def test_the_published_backbone_s_autoencoder_is_evaluated_once_and_everywhere(c
 
 
 def test_a_seeded_backbone_s_autoencoder_is_evaluated_where_a_model_is_trained_on_it_alone(smoke, changed_params):
-    assert "backbone-vae" not in Plan(smoke).chapter("evaluate")
+    assert "backbone-vae" not in whole_plan(smoke).chapter("evaluate")
     path = changed_params("scales.smoke.ldm.latents.vae.tokenizer", "backbone-vae")
-    assert "backbone-vae" in Plan(load(path, "smoke")).chapter("evaluate")
+    assert "backbone-vae" in whole_plan(load(path, "smoke")).chapter("evaluate")
 
 
 def test_the_backbone_s_weights_are_not_measured_under_a_second_name(changed_params):
@@ -174,7 +189,7 @@ def test_the_backbone_s_weights_are_not_measured_under_a_second_name(changed_par
 
 
 def test_the_paper_s_other_best_goes_on_to_the_transfer_sets(params_path):
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     pq = {name for name, config in plan.settings.scale.tokenizer.designs.items() if config.kind == "pq"}
     elsewhere = {name for name in pq if "set-FFHQ" in plan.job("evaluate", name).inputs}
     assert elsewhere == {"f8-d128-S64-K512", "f16-d128-S64-K128", "f16-d256-S128-K128"}
@@ -187,11 +202,11 @@ def test_stable_diffusion_is_adapted_to_the_paper_s_other_best_by_a_setting(chan
         changed_params("scales.paper.overrides", {"best": {int(F): name for F, name in best.items()}}), "paper"
     )
     assert settings.expected(16).d == 256
-    plan = Plan(settings)
+    plan = whole_plan(settings)
     assert list(plan.job("select", "f16").inputs) == ["model-f16-d256-S128-K128"]
     for name in ("PQSD-Quick", "PQSD-HR"):
         tokenizer = plan.job("adapt", f"{name}-stage1").inputs["tokenizer"]
-        assert tokenizer.inputs["model"] is plan.job("select", "f16")
+        assert tokenizer.inputs["model"] is plan.job("tokenizer", "f16-d256-S128-K128")
     assert "f16-d256-S128-K128" in {job.name for job in contents.inputs(plan, "table2")}
 
 
@@ -203,16 +218,69 @@ def test_changing_back_finds_the_old_address(paths, changed_params, params_path)
 
 def test_no_two_results_share_a_path(params_path):
     for scale in ("smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"):
-        jobs = Plan(load(params_path, scale)).all()
+        jobs = whole_plan(load(params_path, scale)).all()
         assert len({job.path for job in jobs}) == len(jobs)
 
 
 def test_every_input_of_a_job_is_itself_planned(params_path):
-    jobs = Plan(load(params_path, "paper")).all()
+    jobs = whole_plan(load(params_path, "paper")).all()
     paths = {job.path for job in jobs}
     assert all(other.path in paths for job in jobs for other in job.inputs.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "uses", "expected"),
+    [
+        ("train", [("tokenizer", "data"), ("ldm", "data")], {"data"}),
+        ("val", [("evaluation", "data"), ("ldm", "reference")], {"data", "reference", "evaluate", "generation"}),
+    ],
+)
+def test_a_set_s_name_is_in_no_address_but_its_own_and_those_of_results_that_name_it(
+    paths, params_path, tmp_path, name, uses, expected
+):
+    raw = yaml.safe_load(params_path.read_text())
+    scale = raw["scales"]["smoke"]
+    scale["data"]["sets"]["renamed"] = scale["data"]["sets"].pop(name)
+    scale["data"]["disjoint"] = []
+    for section, key in uses:
+        assert scale[section][key] == name
+        scale[section][key] = "renamed"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    assert chapters_moved(paths, moved_from(tmp_path / "params.yaml")) == expected
+
+
+def test_what_follows_from_a_selection_is_the_same_whatever_else_was_compared(smoke, changed_params):
+    more = [*smoke.model_dump(mode="json")["scale"]["tokenizer"]["sweep"], {"F": 8, "d": 32, "S": 8, "K": 256}]
+    wider = load(changed_params("scales.smoke.tokenizer.sweep", more), "smoke")
+    chosen = smoke.expected_selection
+    before, after = ({(j.chapter, j.name): j.path for j in Plan(each, chosen).all()} for each in (smoke, wider))
+    assert {key for key, path in after.items() if before.get(key) != path} == {
+        ("tokenizer", "f8-d32-S8-K256"),
+        ("evaluate", "f8-d32-S8-K256"),
+        ("select", "f8"),
+    }
+    other = {(j.chapter, j.name): j.path for j in Plan(wider, {**chosen, 8: "f8-d32-S8-K256"}).all()}
+    follows = {chapter for (chapter, name), path in other.items() if after[chapter, name] != path}
+    assert follows == DOWNSTREAM_OF_SELECT
+    assert all("16" not in name for (_, name), path in other.items() if path not in after.values())
+
+
+def test_before_a_selection_is_made_what_follows_from_it_has_no_address(smoke):
+    plan = Plan(smoke)
+    waiting = {job.chapter for job in plan.all() if job.awaits}
+    assert waiting == DOWNSTREAM_OF_SELECT
+    assert {job.chapter for job in plan.addressed()} == (EVERYTHING | {"published"}) - {"finetune", "adapt", "samples"}
+    assert [job.name for job in plan.job("adapt", "PQSD-Precise-stage2").awaits] == ["f8"]
+    with pytest.raises(SettingsError, match=r"finetune f8: its address follows from a tokenizer that is yet"):
+        plan.job("finetune", "f8").path  # noqa: B018
+
+
+def test_a_selection_by_name_needs_none_to_be_made(params_path):
+    paper = load(params_path, "paper")
+    assert all(not job.awaits for job in Plan(paper).all())
+    assert Plan(paper).job("finetune", "f8").inputs["model"].name == paper.reading.best[8]
+
+
 def test_an_unknown_job_is_one_line(smoke):
     with pytest.raises(SettingsError, match=r"select: got 'f64', which scale 'smoke' does not plan; allowed: f8, f16"):
-        Plan(smoke).job("select", "f64")
+        whole_plan(smoke).job("select", "f64")

@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan import __version__
-from pqgan.plan import Plan
 from pqgan.provenance import environment, provenance, write_provenance
 
 
 def test_it_names_job_settings_inputs_code_and_machine(smoke):
-    job = Plan(smoke).job("select", "f8")
+    job = whole_plan(smoke).job("select", "f8")
     said = provenance(job)
     assert said["job"] == {"chapter": "select", "name": "f8", "scale": "smoke", "digest": job.digest}
     assert said["settings"] == dict(job.spec)
-    assert said["inputs"]["model-f8-d16-S8-K64"] == Plan(smoke).job("tokenizer", "f8-d16-S8-K64").path
+    assert said["inputs"]["model-f8-d16-S8-K64"] == whole_plan(smoke).job("tokenizer", "f8-d16-S8-K64").path
     assert said["packages"]["pqgan"] == __version__
     assert said["packages"]["python"].startswith("3.")
     assert said["peak_memory_bytes"] > 1e6
@@ -27,7 +27,7 @@ def test_it_names_job_settings_inputs_code_and_machine(smoke):
 
 
 def test_more_entries_are_written_beside(smoke, tmp_path):
-    job = Plan(smoke).job("select", "f8")
+    job = whole_plan(smoke).job("select", "f8")
     training = {"steps": 10, "seconds": 1.5, "state_sha256": "a" * 64}
     write_provenance(tmp_path, job, training=training)
     said = json.loads((tmp_path / "provenance.json").read_text())

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.diffusion.ldm import train_ldm
-from pqgan.plan import Plan
 from pqgan.randomness import generator_at, rng_at, seed_at, seeded
 from pqgan.settings import Settings
 from pqgan.tokenizer.train import train
@@ -120,13 +120,13 @@ def tiny(smoke) -> Settings:
 @pytest.fixture(scope="module")
 def prepared(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("randomness") / "train"
-    prepare(tiny, Plan(tiny).job("data", "train"), out=folder)
+    prepare(tiny, whole_plan(tiny).job("data", "train"), out=folder)
     return folder
 
 
 def test_trainings_neither_read_nor_move_a_global_generator(tiny, prepared, tmp_path):
     """All of a step is drawn from its own point; so whatever a library or a user does beside it changes nothing."""
-    plan, weights = Plan(tiny), []
+    plan, weights = whole_plan(tiny), []
     for name in ("first", "again"):
         folder = tmp_path / name
         torch.manual_seed(len(weights))

@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio
+from whole_plan import whole_plan
 
 from pqgan.chapters import VERBS
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage.manifest import damages
 from pqgan.tokenizer.load import load_model
@@ -60,7 +60,7 @@ def test_the_line_that_adds_a_configuration_is_one(params_path, tmp_path):
     (line,) = re.findall(r"^    - \{F: .*\}$", README, re.MULTILINE)
     text = params_path.read_text().replace("      sweep:\n", f"      sweep:\n    {line}\n", 1)
     (tmp_path / "params.yaml").write_text(text)
-    before, after = (Plan(load(path, "smoke")) for path in (params_path, tmp_path / "params.yaml"))
+    before, after = (whole_plan(load(path, "smoke")) for path in (params_path, tmp_path / "params.yaml"))
     assert set(after.chapter("tokenizer")) - set(before.chapter("tokenizer")) == {"f8-d32-S8-K256"}
     kept = before.chapter("tokenizer").items()
     assert all(after.job("tokenizer", name).path == job.path for name, job in kept)
@@ -90,7 +90,7 @@ def test_the_claims_that_hold_are_as_many_as_the_kept_report_says():
 
 
 def test_the_sweep_has_the_size_that_is_told(params_path):
-    jobs = Plan(load(params_path, "paper")).chapter("tokenizer")
+    jobs = whole_plan(load(params_path, "paper")).chapter("tokenizer")
     factors = [job.spec["config"]["F"] for job in jobs.values() if job.spec["config"]["kind"] != "linear"]
     assert re.search(r"\| sweep, F=8 \| (\d+) \|", README)[1] == str(factors.count(8))
     assert re.search(r"\| sweep, F=16 \| (\d+) \|", README)[1] == str(factors.count(16))

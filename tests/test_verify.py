@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan.cli import main
-from pqgan.plan import Plan
 from pqgan.provenance import write_provenance
 from pqgan.storage.outputs import new_result
 
@@ -14,9 +14,10 @@ from pqgan.storage.outputs import new_result
 def jobs(smoke, tmp_path, monkeypatch):
     """Three finished results of the smoke scale, in the working directory."""
     monkeypatch.chdir(tmp_path)
-    plan = Plan(smoke)
+    plan = whole_plan(smoke)
     jobs = [plan.job("data", "train"), plan.job("reference", "val"), plan.job("select", "f8")]
-    for job in jobs:
+    pretend_selected(smoke, tmp_path, {8: smoke.expected(8).name})
+    for job in jobs[:2]:
         with new_result(job.path, job.chapter) as folder:
             (folder / "file").write_text(job.path)
             write_provenance(folder, job)
@@ -34,7 +35,7 @@ def verify(params_path, capsys):
 
 
 def test_whole_results_are_said_to_be_whole(verify, jobs, smoke):
-    said = f"3 of {len(Plan(smoke).all())} planned results are finished; every file of them is as it was written"
+    said = f"3 of {len(whole_plan(smoke).all())} planned results are finished; every file of them is as it was written"
     assert verify() == (0, [said], [])
 
 

@@ -59,7 +59,7 @@ def generators(settings: Settings, names: Sequence[str], *, out: Path) -> None:
     Raises:
         SettingsError: no such generator.
     """
-    plan = Plan(settings)
+    plan = Plan(settings, settings.expected_selection)
     jobs = {name: plan.job("speed", name) for name in names or plan.chapter("speed")}
     records = []
     check_folder(out, "generators")

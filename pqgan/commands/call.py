@@ -8,6 +8,7 @@ from typing import Any
 from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.settings import load
+from pqgan.tokenizer.selected import plan_here
 
 Verbs = argparse._SubParsersAction
 """Where a command's parser is added."""
@@ -20,8 +21,8 @@ def function(path: str) -> Callable[..., Any]:
 
 
 def load_plan(arguments: argparse.Namespace) -> Plan:
-    """The plan of --scale in --params."""
-    return Plan(load(arguments.params, arguments.scale))
+    """The plan of --scale in --params, with what finished selections chose."""
+    return plan_here(load(arguments.params, arguments.scale))
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:

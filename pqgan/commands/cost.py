@@ -3,8 +3,11 @@
 import argparse
 from pathlib import Path
 
+from pqgan.plan import Plan
+from pqgan.settings import load
+
 from . import types
-from .call import Verbs, function, load_plan
+from .call import Verbs, function
 
 
 def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -37,7 +40,8 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _cost(arguments: argparse.Namespace) -> None:
-    plan, file = load_plan(arguments), arguments.operations
+    settings, file = load(arguments.params, arguments.scale), arguments.operations
+    plan = Plan(settings, settings.expected_selection)
     if arguments.count:
         function("pqgan.cost.count_operations:run")(plan, file)
     told = {key: dict(getattr(arguments, key)) for key in ("gpus", "peaks", "images")}

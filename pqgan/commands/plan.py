@@ -2,6 +2,10 @@
 
 import argparse
 
+from pqgan.errors import DataError
+from pqgan.plan import Plan
+from pqgan.settings import load
+
 from .call import Verbs, function, load_plan
 
 
@@ -21,8 +25,13 @@ def _add_verify(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _plan(arguments: argparse.Namespace) -> None:
     for job in load_plan(arguments).all():
-        print(f"{job.chapter:12} {job.name:32} {job.path}")
+        after = " and ".join(selection.id for selection in job.awaits)
+        print(f"{job.chapter:12} {job.name:32} {f'{job.root}/{job.name}-(after {after})' if after else job.path}")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    function("pqgan.verify:run")(load_plan(arguments), arguments.chapters)
+    try:
+        plan = load_plan(arguments)
+    except DataError:  # a selection, which is then among what is damaged
+        plan = Plan(load(arguments.params, arguments.scale))
+    function("pqgan.verify:run")(plan, arguments.chapters)

@@ -22,26 +22,26 @@ class _Known(Counts):
             return {"operations": nan, "parameters": nan}
 
 
-def training_bytes(plan: Plan) -> dict[str, int]:
-    """Path of a training's result -> bytes that it has on disk at the most: the result, checkpoints, pictures.
+def training_bytes(plan: Plan) -> dict[tuple[str, str], int]:
+    """Chapter and name of a training -> bytes that it has on disk at the most: the result, checkpoints, pictures.
 
     Logs and the heads of files are left out, and so are trainings of networks that the package has not counted.
     """
-    found: dict[str, int] = {}
+    found: dict[tuple[str, str], int] = {}
     for chapter in TRAININGS:
         # a backbone whose shape is not known
         with suppress(SettingsError):
             known = (task for task in chapter(plan, _Known()) if isfinite(task.parameters))
-            found |= {task.job.path: _bytes(plan, task) for task in known}
+            found |= {(task.job.chapter, task.job.name): _bytes(plan, task) for task in known}
     return found | _fitted(plan)
 
 
-def _fitted(plan: Plan) -> dict[str, int]:
+def _fitted(plan: Plan) -> dict[tuple[str, str], int]:
     """Bytes of linear tokenizers: two matrices of patches, colours and codebooks, and the checkpoints of them."""
     configs = plan.settings.scale.tokenizer.configs
     copies = plan.settings.scale.upkeep.checkpoints_kept + 2
     return {
-        job.path: 4 * copies * ((2 * 3 * config.F**2 + 1 + config.K) * config.d + 3)
+        (job.chapter, name): 4 * copies * ((2 * 3 * config.F**2 + 1 + config.K) * config.d + 3)
         for name, job in plan.chapter("tokenizer").items()
         if isinstance(config := configs[name], LinearConfig)
     }

@@ -7,7 +7,7 @@ from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import LinearConfig
-from pqgan.settings.names import BACKBONE_VAE
+from pqgan.settings.names import BACKBONE_VAE, SELECTED, selected_factor
 
 from . import network_passes
 from .network_passes import Counts
@@ -71,8 +71,8 @@ def _latent(plan: Plan, counts: Counts, reference: str, resolution: int, does: s
         vae = network_passes.backbone_vae(settings, does, resolution)
         factor = 2 ** (len(vae["channels"]) - 1)
         return counts.operations(vae), 4, resolution // factor
-    selected = reference.removeprefix("selected-")
-    config = settings.expected(int(selected)) if selected != reference else settings.scale.tokenizer.configs[reference]
+    selected = selected_factor(reference)
+    config = settings.expected(selected) if selected else settings.scale.tokenizer.configs[reference]
     if isinstance(config, LinearConfig):
         once = network_passes.projected(config, resolution)
     else:
@@ -92,7 +92,7 @@ def _adaptations(plan: Plan, counts: Counts) -> Iterable[Task]:
         for stage, phases in stages.items():
             operations = parameters = 0
             for resolution, steps, batch, does in phases:
-                encoded, d, side = _latent(plan, counts, f"selected-{variant.F}", resolution)
+                encoded, d, side = _latent(plan, counts, f"{SELECTED}{variant.F}", resolution)
                 denoised = network_passes.unet(shape, does, d, side, network_passes.TOKENS)
                 operations += steps * batch * (encoded + prompt + counts.operations(denoised))
                 parameters = counts.parameters(denoised)
@@ -117,14 +117,16 @@ TRAININGS = (_tokenizers, _adaptations, _ldms)
 
 def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Iterable[Task]:
     settings = plan.settings
-    configs = settings.scale.tokenizer.configs
     for chapter, label in {"evaluate": "evaluation", "evaluate_finetuned": "evaluation, high resolution"}.items():
         for name, job in plan.chapter(chapter).items():
-            if job.inputs["model"].chapter in ("select", "finetune"):
-                known = f"selected-{job.inputs['model'].name.removeprefix('f')}"
+            model = job.inputs["model"]
+            if model.chapter in ("select", "finetune"):
+                known = f"{SELECTED}{model.name.removeprefix('f')}"
+            elif model.chapter == "tokenizer":
+                known = model.name
             else:
                 # published tokenizers are taken to cost what the backbone's does
-                known = name if name in configs else BACKBONE_VAE
+                known = BACKBONE_VAE
             # a codec is no network
             directions = () if name in settings.scale.evaluation.codecs else ("encode", "decode")
             operations = 0

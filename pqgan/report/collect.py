@@ -46,7 +46,7 @@ def run(settings: Settings, plan: Plan, items: Sequence[str], out: Path, collect
         shown = [
             render.run(settings, plan, item, folder / f"{item}{render.suffix_of(item)}", collected) for item in items
         ]
-        jobs = {job.path: job for item in items for job in contents.inputs(plan, item, collected)}
+        jobs = {(job.chapter, job.name): job for item in items for job in contents.inputs(plan, item, collected)}
         _copy(Results(jobs.values(), collected), folder / "results")
         write_text(folder / "README.md", _readme(settings, shown))
 

@@ -8,7 +8,7 @@ from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import Settings
-from pqgan.settings.names import BACKBONE_VAE
+from pqgan.settings.names import BACKBONE_VAE, selected_factor
 
 from . import generators
 
@@ -71,7 +71,7 @@ def inputs(plan: Plan, item: str, collected: Path | None = None) -> list[Job]:
     later = () if collected is None else (*codecs(plan), *linear(plan), *paths(plan))
     without = [name for name in later if not (collected / "evaluate" / name).exists()]
     read = (job for job in jobs if job.chapter not in left_out and job.name not in without)
-    return list({job.path: job for job in read}.values())
+    return list({(job.chapter, job.name): job for job in read}.values())
 
 
 def shortcuts(jobs: Iterable[Job]) -> dict[int, str]:
@@ -80,9 +80,9 @@ def shortcuts(jobs: Iterable[Job]) -> dict[int, str]:
     waiting, seen = list(jobs), set()
     while waiting:
         job = waiting.pop()
-        if job.path in seen:
+        if (job.chapter, job.name) in seen:
             continue
-        seen.add(job.path)
+        seen.add((job.chapter, job.name))
         waiting += job.inputs.values()
         trunk = job.spec.get("trunk", {})
         # only product quantisers have it in their settings, and a bench of one; claims say themselves what they set
@@ -229,8 +229,7 @@ def _over_sweep(plan: Plan, factors: Iterable[int]) -> list[str]:
 def _table5(plan: Plan) -> list[Job]:
     jobs = list(plan.chapter("generation").values())
     for latent in plan.settings.scale.ldm.latents.values():
-        if latent.tokenizer.startswith("selected-"):
-            factor = int(latent.tokenizer.removeprefix("selected-"))
+        if factor := selected_factor(latent.tokenizer):
             jobs += [plan.job("select", f"f{factor}"), *_evaluations(plan, candidates(plan, factor))]
         else:
             jobs.append(plan.job("evaluate", latent.tokenizer))

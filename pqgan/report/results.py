@@ -13,8 +13,7 @@ from pqgan.records import Measurement, Record, read_record
 from pqgan.storage.json_files import read_model
 from pqgan.storage.manifest import SUMS, check_listed, damages
 from pqgan.subjects import KINDS
-from pqgan.tokenizer import selected
-from pqgan.tokenizer.selected import Selected
+from pqgan.tokenizer.selected import Selected, read_selected
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -108,14 +107,8 @@ class Results:
             DataError: it does not say so, or one that is no candidate.
         """
         name = f"f{factor}"
-        about = self.read("select", name, selected.FILE, Selected)
         job = next(job for job in self.jobs if (job.chapter, job.name) == ("select", name))
-        if factor != about.F or f"model-{about.run}" not in job.inputs:
-            raise DataError(
-                f"{self.folder('select', name) / selected.FILE}: names {about.run!r} of F={about.F}; expected one of "
-                f"the candidates for F={factor}; delete the folder and select again"
-            )
-        return about
+        return read_selected(self.folder("select", name), job)
 
     def pictures(self, chapter: str, name: str, pattern: str = "*.png", below: str = ".") -> list[Path]:
         """Pictures of a job whose names begin with their number, in order.

@@ -62,7 +62,7 @@ def show(plan: Plan, benchmarks: Path) -> str:
     Raises:
         DataError: no benchmark of the scale, or one that cannot be read.
     """
-    finished = Results(job for job in plan.all() if Path(job.path).is_dir())
+    finished = Results(job for job in plan.addressed() if Path(job.path).is_dir())
     own_seconds = {job["path"]: job["seconds"] for job in finished.provenance()}
     times = run_times(plan, benchmarks / plan.settings.name, own_seconds)
     if not times.rules:
@@ -91,7 +91,7 @@ def run_times(plan: Plan, folder: Path, own_seconds: Mapping[str, float]) -> Run
         DataError: a file that is no benchmark.
     """
     planned: dict[str, list[tuple[Path, str | None]]] = {}
-    for job in plan.all():
+    for job in plan.addressed():
         planned.setdefault(job.chapter, []).append((folder / job.chapter / f"{job.id}.tsv", job.path))
     planned["report"] = [(folder / "report" / f"{item}.tsv", None) for item in contents.ITEMS]
     rules, outside, known = [], 0.0, 0

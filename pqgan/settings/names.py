@@ -15,10 +15,18 @@ BASELINE = "SDv2.1"
 """The unadapted backbone among the generators of Table 3, as the paper calls it."""
 BACKBONE_VAE = "backbone-vae"
 """The backbone's own tokenizer."""
+SELECTED = "selected-"
+"""Before a factor F: the tokenizer that was selected for it, as a latent of the LDM chapter names it."""
 VALIDATION = "val"
 """The role of the validation set, beside those of Table 2."""
 DOUBLE = "double"
 """The role of the set at twice the resolution of fine-tuning."""
+
+
+def selected_factor(tokenizer: str) -> int | None:
+    """F of selected-F; None for a tokenizer that has a name of its own."""
+    _, is_selected, factor = tokenizer.partition(SELECTED)
+    return int(factor) if is_selected and factor.isdecimal() else None
 
 
 class _Short(reprlib.Repr):

@@ -11,7 +11,7 @@ from .data import DataSection
 from .diffusion import AdaptSection, LDMSection
 from .evaluation import EvaluationSection, MatchingBench, SpeedBench, is_continuous
 from .hardware import Hardware
-from .names import BACKBONE_VAE, DOUBLE, VALIDATION, Name, Named, shown
+from .names import BACKBONE_VAE, DOUBLE, SELECTED, VALIDATION, Name, Named, shown
 from .readings import Reading
 from .tokenizer import FinetuneSection, Selection, TokenizerSection
 
@@ -75,7 +75,7 @@ class Scale(Section):
         for name, variant in self.adapt.variants.items():
             if variant.F not in factors:
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
-        known = [f"selected-{factor}" for factor in self.selection.factors] + [
+        known = [f"{SELECTED}{factor}" for factor in self.selection.factors] + [
             BACKBONE_VAE,
             *self.tokenizer.designs,
         ]
@@ -229,6 +229,17 @@ class Settings(Section):
             best = self.reading.best[factor]
             return {best: product[best]}
         return {name: config for name, config in product.items() if factor == config.F}
+
+    @property
+    def named_selection(self) -> dict[int, str]:
+        """Factor F -> the tokenizer that goes on, if the reading names it; empty if it is to be measured."""
+        selection = self.scale.selection
+        return {factor: self.reading.best[factor] for factor in selection.factors if selection.mode == "named"}
+
+    @property
+    def expected_selection(self) -> dict[int, str]:
+        """Factor F -> the tokenizer that is taken to go on where no selection is at hand: to estimate and to plan."""
+        return {factor: self.expected(factor).name for factor in self.scale.selection.factors}
 
     @property
     def linear_beside(self) -> list[str]:

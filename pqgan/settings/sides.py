@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pqgan.errors import SettingsError
 
 from .evaluation import published_factor
-from .names import BACKBONE_VAE
+from .names import BACKBONE_VAE, selected_factor
 
 if TYPE_CHECKING:
     from .scale import Scale
@@ -103,4 +103,4 @@ def _factor(scale: "Scale", tokenizer: str) -> int:
     if tokenizer in scale.evaluation.published:
         return published_factor(tokenizer)
     configs = scale.tokenizer.configs
-    return configs[tokenizer].F if tokenizer in configs else int(tokenizer.removeprefix("selected-"))
+    return configs[tokenizer].F if tokenizer in configs else selected_factor(tokenizer)

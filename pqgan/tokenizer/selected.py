@@ -1,10 +1,18 @@
-"""selected.json: which tokenizer of a downsampling factor was chosen, and why."""
+"""selected.json: which tokenizer of a downsampling factor was chosen, and why; and the plan that follows from it."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
+from pqgan.errors import DataError
+from pqgan.job import Job
+from pqgan.origin import read_origin
+from pqgan.plan import Plan
 from pqgan.records import METRIC_NAMES
+from pqgan.settings import Settings
+from pqgan.storage.json_files import read_model
+from pqgan.storage.manifest import check_listed
 
 FILE = "selected.json"
 TRAINING = "training_provenance.json"
@@ -69,3 +77,43 @@ class Selected(BaseModel):
         if self.run != self.top[0] or len(set(self.top)) != len(self.top):
             raise ValueError("a top that the chosen one does not stand before")
         return self
+
+
+def read_selected(folder: Path, job: Job) -> Selected:
+    """The selected.json of a selection.
+
+    Args:
+        folder: of its result.
+        job: of chapter select; its inputs are the candidates.
+
+    Raises:
+        DataError: it does not say which was selected, or names one that is no candidate.
+    """
+    path = folder / FILE
+    about = read_model(path, Selected, "that of a finished result; delete its folder and make it again")
+    check_listed(path)
+    if job.name != f"f{about.F}" or f"model-{about.run}" not in job.inputs:
+        raise DataError(
+            f"{path}: names {about.run!r} of F={about.F}; expected one of the candidates for F={job.name[1:]}; delete "
+            "the folder and select again"
+        )
+    return about
+
+
+def plan_here(settings: Settings) -> Plan:
+    """The plan of a scale, with what the finished selections below the working directory chose.
+
+    Raises:
+        SettingsError: as from Plan.
+        DataError: a selection is damaged, or is not the one of its address.
+    """
+    plan = Plan(settings)
+    if settings.named_selection:
+        return plan
+    chosen: dict[int, str] = {}
+    for job in plan.chapter("select").values():
+        if Path(job.path).is_dir():
+            read_origin(Path(job.path), job)
+            about = read_selected(Path(job.path), job)
+            chosen[about.F] = about.run
+    return Plan(settings, chosen) if chosen else plan

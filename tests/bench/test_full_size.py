@@ -4,10 +4,10 @@ import json
 import tomllib
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.bench.full_size import changed
 from pqgan.cli import main
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load
 from pqgan.settings.evaluation import SearchCase
@@ -33,7 +33,7 @@ def tiny(changed_params, tmp_path, monkeypatch):
 
 def test_without_arguments_it_measures_prints_and_draws(tiny, tmp_path, capsys):
     assert main(["bench", "matching"]) == 0
-    out = tmp_path / Plan(tiny).job("matching", "matching").path
+    out = tmp_path / whole_plan(tiny).job("matching", "matching").path
     drawn = {f"{figure}.{suffix}" for figure in ("figure5", "figure_peers") for suffix in ("pdf", "png")}
     assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "SHA256SUMS"} | drawn
     printed = capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_other_searches_have_another_address(tiny, tmp_path, capsys):
     arguments = ["--case", "8,2,32", "--case", "4,1,16", "--positions", "10", "--no-reconstructions", "--no-figure"]
     assert main(["bench", "matching", *arguments]) == 0
     (out,) = (tmp_path / "results/smoke/matching").iterdir()
-    assert out.name != Plan(tiny).job("matching", "matching").id
+    assert out.name != whole_plan(tiny).job("matching", "matching").id
     assert {path.name for path in out.iterdir()} == {"metrics.json", "table.txt", "SHA256SUMS"}
     record = read_record(out)
     assert {(item.conditions["d"], item.conditions["K"]) for item in record.measurements} == {(8, 32), (4, 16)}
@@ -74,7 +74,7 @@ def test_of_searches_alone_one_figure_is_drawn(tiny, tmp_path):
 
 
 def test_threads_are_no_part_of_the_address(tiny):
-    job, other = (Plan(settings).job("matching", "matching") for settings in (tiny, changed(tiny, threads=7)))
+    job, other = (whole_plan(settings).job("matching", "matching") for settings in (tiny, changed(tiny, threads=7)))
     assert changed(tiny, threads=7).scale.hardware.cpus == 7
     assert job.path == other.path
 

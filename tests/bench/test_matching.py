@@ -4,13 +4,13 @@ import time
 
 import pytest
 import torch
+from whole_plan import whole_plan
 
 from pqgan.bench import full_size, matching_overhead, matching_search
 from pqgan.bench.matching_overhead import rows
 from pqgan.bench.matching_table import table
 from pqgan.bench.other_libraries import FULL, WAYS, LeftOut
 from pqgan.bench.plain_step import LoopedQuantiser
-from pqgan.plan import Plan
 from pqgan.quantise.matching import available
 from pqgan.quantise.product import ProductQuantiser
 from pqgan.randomness import seeded
@@ -37,7 +37,7 @@ def bench(smoke):
 def result(bench, tmp_path_factory):
     out = tmp_path_factory.mktemp("matching") / "out"
     before = torch.get_rng_state()
-    full_size.matching(bench, Plan(bench).job("matching", "matching"), out=out, figure=False)
+    full_size.matching(bench, whole_plan(bench).job("matching", "matching"), out=out, figure=False)
     assert torch.equal(before, torch.get_rng_state())
     return out
 

@@ -2,18 +2,18 @@
 
 import pytest
 import torch
+from whole_plan import whole_plan
 
 from pqgan.bench.sampling import run, untrained
 from pqgan.diffusion.backbone import run as make_backbone
 from pqgan.diffusion.sample import untrained_pipeline
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load
 
 
 @pytest.fixture(scope="module")
 def record(smoke, tmp_path_factory):
-    folder, plan = tmp_path_factory.mktemp("speed"), Plan(smoke)
+    folder, plan = tmp_path_factory.mktemp("speed"), whole_plan(smoke)
     make_backbone(smoke, plan.job("backbone", "backbone"), out=folder / "backbone")
     run(smoke, plan.job("speed", "SDv2.1"), backbone=folder / "backbone", unet=None, tokenizer=None, out=folder / "out")
     return read_record(folder / "out")
@@ -43,7 +43,7 @@ def test_protocol_says_how(record):
 
 
 def test_untrained_generator_has_the_shapes_of_the_adapted_one(smoke):
-    record = untrained(smoke, Plan(smoke).job("speed", "PQSD-Quick"))
+    record = untrained(smoke, whole_plan(smoke).job("speed", "PQSD-Quick"))
     best = smoke.expected(16)
     assert (record.subject["F"], record.subject["d"]) == (16, best.d)
     assert record.subject["weights"] == "untrained"

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from whole_plan import whole_plan
 
 from pqgan.bench import sampling
 from pqgan.diffusion.sample import untrained_pipeline
 from pqgan.engine import timing
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 
 PROMPTS = ["a first prompt", "a second one"]
@@ -49,7 +49,7 @@ def measured(settings, monkeypatch):
             clock[0] += seconds
 
         pipeline.unet.forward = pipeline.vae.decode = take
-        return sampling.measure(changed, Plan(changed).job("speed", name), pipeline), calls
+        return sampling.measure(changed, whole_plan(changed).job("speed", name), pipeline), calls
 
     return measure
 
@@ -116,6 +116,6 @@ def test_guidance_doubles_what_the_network_is_given(settings):
             forward(sample, *rest, **named),
         )[1]
         with torch.inference_mode():
-            sampling.measure(changed, Plan(changed).job("speed", "PQSD-Quick"), pipeline)
+            sampling.measure(changed, whole_plan(changed).job("speed", "PQSD-Quick"), pipeline)
         assert set(seen) == {rows}
         assert len(seen) % (math.ceil(3 / 2) + math.ceil(5 / 2)) == 0

@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.bench import training_steps
 from pqgan.bench.training_result import Measured
 from pqgan.bench.training_table import table
 from pqgan.cli import main
 from pqgan.data.prepare import run as prepare
-from pqgan.plan import Plan
 
 NAME = "f8-d16-S8-K64"
 
@@ -121,7 +121,7 @@ def test_bench_on_random_images(command, capsys, monkeypatch, tmp_path):
 
 def test_bench_on_a_prepared_set_waits_for_the_loader(command, smoke, tmp_path, capsys):
     folder = tmp_path / "train"
-    prepare(smoke, Plan(smoke).job("data", "train"), out=folder)
+    prepare(smoke, whole_plan(smoke).job("data", "train"), out=folder)
     code, found = command(NAME, "--steps", "2", "--no-reference", "--data", str(folder), "--workers", "1")
     assert code == 0
     assert found["protocol"]["data"] == "train, 1 loader processes"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ class Checkout:
         text, found = re.subn(r"(slurm-init-seconds-before-status-checks:) \d+", r"\1 1", profile.read_text())
         assert found == 1
         profile.write_text(text)
-        self.plan = Plan(load(folder / "params.yaml", "smoke"))
+        self.plan = whole_plan(load(folder / "params.yaml", "smoke"))
         if prepared:
             shutil.copytree(prepared, self.path("data", "train"))
         self.marks, self.started = folder / "marks", []

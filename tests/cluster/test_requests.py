@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from fault_sameness import assert_same
+from whole_plan import whole_plan
 
 from pqgan.cost.disk import training_bytes
-from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
 
@@ -104,7 +104,7 @@ def test_the_plan_of_the_paper_says_what_each_training_asks_for_and_takes(checko
     command = [snakemake, "--cores", "all", "-n", "-p", "--profile", "slurm", "reports/table1.tex"]
     done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    plan = Plan(load(checkout.folder / "params.yaml", "paper"))
+    plan = whole_plan(load(checkout.folder / "params.yaml", "paper"))
     written = training_bytes(plan)
     minutes = raw["scales"]["paper"]["hardware"]["runtime"]
     assert minutes == 7 * 24 * 60

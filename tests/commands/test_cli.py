@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan.cli import main
 from pqgan.plan import Plan
@@ -15,10 +16,28 @@ from pqgan.provenance import write_provenance
 from pqgan.storage.atomic import new_folder
 
 
-def test_plan_lists_every_result(smoke, params_path, capsys):
-    assert main(["plan", "--params", str(params_path), "--scale", "smoke"]) == 0
+def test_plan_lists_every_result_and_what_it_waits_for(smoke, params_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["plan", "--params", str(params_path), "--scale", "smoke"]
+    assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[-1] for line in lines} == {job.path for job in Plan(smoke).all()}
+    assert {line.split()[2] for line in lines if "(after" not in line} == {job.path for job in Plan(smoke).addressed()}
+    selection = Plan(smoke).job("select", "f8").id
+    assert f"{'finetune':12} {'f8':32} results/smoke/finetune/f8-(after {selection})" in lines
+    pretend_selected(smoke, tmp_path)
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == [job.path for job in whole_plan(smoke).all()]
+
+
+def test_a_selection_that_names_no_candidate_is_refused_in_one_line(smoke, params_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pretend_selected(smoke, tmp_path, {8: "f8-d16-S8-K64"})
+    file = tmp_path / Plan(smoke).job("select", "f8").path / "selected.json"
+    file.write_text(file.read_text().replace("f8-d16-S8-K64", "f8-d16-S8-K65"))
+    assert main(["plan", "--params", str(params_path), "--scale", "smoke"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "selected.json" in line
 
 
 def test_bad_settings_end_in_one_line_and_code_2(changed_params, capsys):
@@ -82,7 +101,7 @@ def test_a_bench_names_itself_in_its_errors(what, params_path, tmp_path, capsys)
 
 @pytest.mark.parametrize("published", [True, False])
 def test_a_result_that_is_used_needs_its_checkpoints_no_more(smoke, params_path, tmp_path, monkeypatch, published):
-    job = Plan(smoke).job("evaluate", "f8-d16-S8-K64").inputs["model"]
+    job = whole_plan(smoke).job("evaluate", "f8-d16-S8-K64").inputs["model"]
     monkeypatch.chdir(tmp_path)
     checkpoint = Path(job.run_path, "checkpoints/step-00000240")
     for folder in (checkpoint, Path(job.path)):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from whole_plan import whole_plan
 
 from pqgan.cost import count_operations, network_passes
 from pqgan.cost.count_operations import count
@@ -15,7 +16,6 @@ from pqgan.diffusion.unet import build_unet
 from pqgan.engine.flops import Flops
 from pqgan.engine.launch import make_fabric
 from pqgan.errors import DataError
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.settings.diffusion import STABLE_DIFFUSION_2_1
 from pqgan.tokenizer.assemble import assemble, new_discriminator
@@ -119,7 +119,7 @@ def test_what_a_scale_computes_is_counted_and_kept(smoke, tmp_path, monkeypatch)
     monkeypatch.setattr(
         count_operations, "tasks", lambda plan, counts, images: [counts.operations(each) for each in wanted]
     )
-    count_operations.run(Plan(smoke), tmp_path / "counts.json")
+    count_operations.run(whole_plan(smoke), tmp_path / "counts.json")
     assert len(json.loads((tmp_path / "counts.json").read_text())) == 2
     counts = network_passes.Counts(tmp_path / "counts.json")
     assert counts.operations(wanted[1]) == count(smoke, wanted[1])["operations"] > 0

@@ -2,6 +2,7 @@
 
 import pytest
 from torch._subclasses.fake_tensor import FakeTensorMode
+from whole_plan import whole_plan
 
 from pqgan.cost.disk import training_bytes
 from pqgan.plan import Plan
@@ -12,7 +13,7 @@ from pqgan.tokenizer.discriminator import PatchGAN
 
 @pytest.fixture(scope="module")
 def plan(params_path) -> Plan:
-    return Plan(load(params_path, "paper"))
+    return whole_plan(load(params_path, "paper"))
 
 
 @pytest.mark.parametrize("name", ["f8-d128-S64-K512", "f16-d4-S1-K8192", "f8-d256-S64-K8192"])
@@ -47,6 +48,6 @@ def test_every_training_of_the_paper_is_known(plan):
 
 def test_a_network_that_was_not_counted_is_left_out(params_path, changed_params):
     changed = changed_params("scales.paper.tokenizer.discriminator.channels", 48)
-    found = training_bytes(Plan(load(changed, "paper")))
+    found = training_bytes(whole_plan(load(changed, "paper")))
     assert {path.split("/")[2] for path in found if "/linear-" not in path} == {"adapt", "ldm"}
-    assert all("/linear-" in path for path in training_bytes(Plan(load(params_path, "smoke"))))
+    assert all("/linear-" in path for path in training_bytes(whole_plan(load(params_path, "smoke"))))

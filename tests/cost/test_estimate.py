@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan import cli
 from pqgan.bench import peak_flops
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def plan(params_path) -> Plan:
-    return Plan(load(params_path, "paper"))
+    return whole_plan(load(params_path, "paper"))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_more_sets_in_the_settings(changed_params):
 
 
 def test_what_was_not_counted_is_named(plan, changed_params, tmp_path):
-    changed = Plan(load(changed_params("scales.paper.tokenizer.trunks.8.channels", 64), "paper"))
+    changed = whole_plan(load(changed_params("scales.paper.tokenizer.trunks.8.channels", 64), "paper"))
     with pytest.raises(
         DataError, match="no count of tokenizer train 4 256 with these settings; count with: pqgan cost"
     ):
@@ -197,7 +198,7 @@ def test_what_was_not_counted_is_named(plan, changed_params, tmp_path):
 def test_an_unknown_backbone_is_refused(changed_params):
     settings = load(changed_params("scales.paper.adapt.backbone.model", "someone/else"), "paper")
     with pytest.raises(SettingsError, match=r"adapt\.backbone\.model: got 'someone/else'"):
-        estimate.show(Plan(settings))
+        estimate.show(whole_plan(settings))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.cli import main
 from pqgan.data import archive as archives
 from pqgan.data.archive import provide
 from pqgan.data.prepared import PreparedSet
 from pqgan.errors import DataError, SettingsError
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 FORMATS = {"tar": "tar", "gztar": "tar.gz", "zip": "zip"}
@@ -181,7 +181,7 @@ def test_settings_that_cannot_be_used(command, keys, said):
 def test_an_address_depends_on_the_archive_where_there_is_one(changed_params):
     def job(**keys):
         source = {"source": "folder", "path": "a/b", "size": 16, **keys}
-        return Plan(load(changed_params("scales.smoke.data.sets.own", source), "smoke")).job("data", "own")
+        return whole_plan(load(changed_params("scales.smoke.data.sets.own", source), "smoke")).job("data", "own")
 
     plain = job()
     assert not {"archive", "sha256"} & set(plain.spec["ImageFolder"])

@@ -13,13 +13,13 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from PIL import Image
+from whole_plan import whole_plan
 
 from pqgan.data import prepare, prepared
 from pqgan.data.pixels import Decoded
 from pqgan.data.prepared import PreparedSet
 from pqgan.data.sources import Row, open_images
 from pqgan.errors import DataError, ResourceError
-from pqgan.plan import Plan
 from pqgan.settings.data import ImageFolder
 
 
@@ -41,7 +41,7 @@ def with_folder(settings, **hardware):
 
 
 def test_run_twice_gives_the_same_bytes(smoke, tmp_path):
-    job = Plan(smoke).job("data", "val")
+    job = whole_plan(smoke).job("data", "val")
     for out in ("one", "two"):
         prepare.run(smoke, job, out=tmp_path / out)
     assert files(tmp_path / "one") == files(tmp_path / "two")
@@ -132,7 +132,9 @@ def test_all_unreadable_images_are_named_and_nothing_is_published(smoke, data_ro
     settings = with_folder(smoke)
     for cpus in (1, 2):
         with pytest.raises(DataError) as error:
-            prepare.run(with_folder(smoke, cpus=cpus), Plan(settings).job("data", "own"), out=tmp_path / "out" / "own")
+            prepare.run(
+                with_folder(smoke, cpus=cpus), whole_plan(settings).job("data", "own"), out=tmp_path / "out" / "own"
+            )
         message = str(error.value)
         assert "2 of 6 images cannot be read" in message
         assert "1.png (not an image" in message
@@ -145,9 +147,9 @@ def test_files_left_out_are_reported(smoke, data_root, noise, tmp_path, capsys):
     noise(data_root / "set" / "1.png", 16, 16)
     (data_root / "set" / "notes.txt").write_text("")
     settings = with_folder(smoke)
-    prepare.run(settings, Plan(settings).job("data", "own"), out=tmp_path / "own")
+    prepare.run(settings, whole_plan(settings).job("data", "own"), out=tmp_path / "own")
     assert "1 images of 16 px" in capsys.readouterr().out.replace("own: ", "")
-    prepare.run(settings, Plan(settings).job("data", "own"), out=tmp_path / "own")
+    prepare.run(settings, whole_plan(settings).job("data", "own"), out=tmp_path / "own")
     assert "1 other files left out" in capsys.readouterr().out
 
 
@@ -241,5 +243,5 @@ def test_a_full_disk_is_a_resource_error(smoke, tmp_path, monkeypatch):
 
     monkeypatch.setattr(prepare.ShardWriter, "add", full)
     with pytest.raises(ResourceError, match="No space left on device; free space"):
-        prepare.run(smoke, Plan(smoke).job("data", "val"), out=tmp_path / "val")
+        prepare.run(smoke, whole_plan(smoke).job("data", "val"), out=tmp_path / "val")
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.diffusion import backbone
@@ -36,7 +37,7 @@ def tiny(plain) -> Settings:
 
 @pytest.fixture(scope="session")
 def plan(tiny) -> Plan:
-    return Plan(tiny)
+    return whole_plan(tiny)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTextModel
+from whole_plan import whole_plan
 
 from pqgan.diffusion import sample
 from pqgan.diffusion.backbone import byte_tokenizer
 from pqgan.diffusion.surgery import widen
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer.load import load_model
 
@@ -62,7 +62,7 @@ def test_each_prompt_is_one_call_of_the_library_s_pipeline(settings, folders, tm
         return real(self, *arguments, **named)
 
     monkeypatch.setattr(StableDiffusionPipeline, "__call__", call)
-    sample.run(settings, Plan(settings).job("samples", "PQSD-Precise"), **folders, out=tmp_path / "out")
+    sample.run(settings, whole_plan(settings).job("samples", "PQSD-Precise"), **folders, out=tmp_path / "out")
     assert [arguments for arguments, _ in calls] == [(prompt,) for _ in SIZES for prompt in PROMPTS]
     for number, (_, named) in enumerate(calls):
         height, width = SIZES[number // len(PROMPTS)]
@@ -107,7 +107,7 @@ def by_hand(folders, index: int, height: int, width: int) -> np.ndarray:
 
 
 def test_a_picture_is_the_sampler_written_out_by_hand(settings, folders, tmp_path):
-    sample.run(settings, Plan(settings).job("samples", "PQSD-Precise"), **folders, out=tmp_path / "out")
+    sample.run(settings, whole_plan(settings).job("samples", "PQSD-Precise"), **folders, out=tmp_path / "out")
     found = [np.asarray(Image.open(tmp_path / "out" / f"{number}.png")).astype(float) for number in range(6)]
     expected = [by_hand(folders, index, *size) for size in SIZES for index in range(3)]
     for picture, hand in zip(found, expected, strict=True):

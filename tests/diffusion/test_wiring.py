@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from whole_plan import whole_plan
 
 from pqgan.data.batches import Batch
 from pqgan.diffusion import adapt, ldm, training
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer.load import load_model
 
@@ -72,7 +72,7 @@ def start(settings, backbone_folder, tokenizers, captioned, classed, tmp_path, m
         monkeypatch.setattr(torch.optim, "AdamW", AdamW)
         for double in (training_batches, fit, publish):
             monkeypatch.setattr(training, double.__name__, double)
-        seen.job = Plan(changed).job(chapter, name)
+        seen.job = whole_plan(changed).job(chapter, name)
         places = {"run": tmp_path / "run", "out": tmp_path / "out", **given}
         if chapter == "adapt":
             places = {"backbone": backbone_folder, "tokenizer": tokenizers[16], "data": captioned} | places

@@ -7,16 +7,16 @@ import os
 import pytest
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from whole_plan import whole_plan
 
 from pqgan.engine.publish import publish
 from pqgan.errors import ResourceError
-from pqgan.plan import Plan
 from pqgan.storage.outputs import new_result
 
 
 @pytest.fixture
 def job(smoke):
-    return Plan(smoke).job("tokenizer", "f8-d16-S8-K64")
+    return whole_plan(smoke).job("tokenizer", "f8-d16-S8-K64")
 
 
 @pytest.fixture

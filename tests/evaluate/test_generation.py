@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from whole_plan import whole_plan
 
 from pqgan.data.batches import evaluation_batches
 from pqgan.data.prepare import run as prepare
@@ -15,7 +16,6 @@ from pqgan.errors import DataError, SettingsError
 from pqgan.evaluate import generation
 from pqgan.evaluate.networks.pixels import to_uint8
 from pqgan.evaluate.original_features import run as make_reference
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load
 from pqgan.tokenizer.build import build
@@ -24,7 +24,7 @@ from pqgan.tokenizer.build import build
 @pytest.fixture(scope="module")
 def prepared(smoke, tmp_path_factory):
     folder = tmp_path_factory.mktemp("set") / "val"
-    prepare(smoke, Plan(smoke).job("data", "val"), out=folder)
+    prepare(smoke, whole_plan(smoke).job("data", "val"), out=folder)
     return folder
 
 
@@ -32,7 +32,9 @@ def prepared(smoke, tmp_path_factory):
 def reference(smoke, prepared, tmp_path_factory):
     """Features of the set that gFID compares with, as the plan makes them."""
     folder = tmp_path_factory.mktemp("reference") / "val"
-    make_reference(smoke, Plan(smoke).job("generation", "pqgan-f8").inputs["reference"], data=prepared, out=folder)
+    make_reference(
+        smoke, whole_plan(smoke).job("generation", "pqgan-f8").inputs["reference"], data=prepared, out=folder
+    )
     return folder
 
 
@@ -77,7 +79,7 @@ def counted(settings, samples):
 def test_samples_equal_to_the_reference_are_at_distance_zero(
     smoke, prepared, reference, tokenizer, model, tmp_path, sampler
 ):
-    job = Plan(smoke).job("generation", "pqgan-f8")
+    job = whole_plan(smoke).job("generation", "pqgan-f8")
     generation.run(smoke, job, model=model, tokenizer=tokenizer, reference=reference, out=tmp_path / "out")
 
     record = read_record(tmp_path / "out")
@@ -127,8 +129,8 @@ def test_several_counts_are_measured_and_the_first_is_the_headline(
     smoke, reference, tokenizer, model, tmp_path, sampler
 ):
     settings = counted(smoke, (12, 48))
-    job = Plan(settings).job("generation", "pqgan-f8")
-    assert job.path != Plan(smoke).job("generation", "pqgan-f8").path
+    job = whole_plan(settings).job("generation", "pqgan-f8")
+    assert job.path != whole_plan(smoke).job("generation", "pqgan-f8").path
     generation.run(settings, job, model=model, tokenizer=tokenizer, reference=reference, out=tmp_path / "out")
     record = read_record(tmp_path / "out")
     assert len(sampler["labels"]) == 48
@@ -141,7 +143,7 @@ def test_several_counts_are_measured_and_the_first_is_the_headline(
 
 def test_fewer_samples_than_asked_for_leave_nothing(smoke, reference, tokenizer, model, tmp_path, sampler):
     settings = counted(smoke, (49,))
-    job = Plan(settings).job("generation", "pqgan-f8")
+    job = whole_plan(settings).job("generation", "pqgan-f8")
     with pytest.raises(DataError, match="generated images: got 48; expected 49"):
         generation.run(settings, job, model=model, tokenizer=tokenizer, reference=reference, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -183,7 +185,7 @@ def test_labels_are_balanced_over_classes_in_every_beginning():
 
 def test_folder_without_classes_is_refused(smoke, reference, tokenizer, tmp_path):
     (tmp_path / "empty").mkdir()
-    job = Plan(smoke).job("generation", "pqgan-f8")
+    job = whole_plan(smoke).job("generation", "pqgan-f8")
     with pytest.raises(DataError, match="class-conditional"):
         generation.run(
             smoke, job, model=tmp_path / "empty", tokenizer=tokenizer, reference=reference, out=tmp_path / "out"

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 import torch
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.errors import DataError
 from pqgan.evaluate import original_features
 from pqgan.evaluate.networks.set_features import Networks
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 
@@ -34,8 +34,10 @@ def networks(settings):
 @pytest.fixture(scope="module")
 def made(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
-    prepare(settings, Plan(settings).job("data", "val"), out=folder / "val")
-    original_features.run(settings, Plan(settings).job("reference", "val"), data=folder / "val", out=folder / "out")
+    prepare(settings, whole_plan(settings).job("data", "val"), out=folder / "val")
+    original_features.run(
+        settings, whole_plan(settings).job("reference", "val"), data=folder / "val", out=folder / "out"
+    )
     return folder / "out"
 
 
@@ -60,7 +62,7 @@ def test_what_is_written_is_read(made, networks):
 
 def test_making_it_again_gives_the_same_bytes(settings, made, tmp_path):
     data = made.parent / "val"
-    original_features.run(settings, Plan(settings).job("reference", "val"), data=data, out=tmp_path / "again")
+    original_features.run(settings, whole_plan(settings).job("reference", "val"), data=data, out=tmp_path / "again")
     for name in (original_features.FEATURES, original_features.ABOUT):
         assert (tmp_path / "again" / name).read_bytes() == (made / name).read_bytes()
 

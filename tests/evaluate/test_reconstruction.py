@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.errors import NumericalError, SettingsError
@@ -14,7 +15,6 @@ from pqgan.evaluate import original_features
 from pqgan.evaluate.comparison import Comparison
 from pqgan.evaluate.networks.set_features import Networks
 from pqgan.evaluate.reconstruction import _stage, reconstruct, run
-from pqgan.plan import Plan
 from pqgan.quantise.usage import Usage
 from pqgan.records import Record, read_record, write_record
 from pqgan.settings import load
@@ -41,7 +41,7 @@ def settings(params_path, tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "val"
-    prepare(settings, Plan(settings).job("data", "val"), out=folder)
+    prepare(settings, whole_plan(settings).job("data", "val"), out=folder)
     return folder
 
 
@@ -59,7 +59,7 @@ def save(settings, name, folder, change=None):
 def originals(settings, prepared, tmp_path_factory):
     """Folder with the features of the set's originals."""
     folder = tmp_path_factory.mktemp("reference") / "val"
-    original_features.run(settings, Plan(settings).job("reference", "val"), data=prepared, out=folder)
+    original_features.run(settings, whole_plan(settings).job("reference", "val"), data=prepared, out=folder)
     return folder
 
 
@@ -73,7 +73,7 @@ def evaluate(settings, prepared, originals):
     """Evaluate a model folder under a name, on one set that plays the given roles."""
 
     def evaluate(name, model, out, roles=("val",)):
-        job = Plan(settings).job("evaluate", name)
+        job = whole_plan(settings).job("evaluate", name)
         sets, references = (dict.fromkeys(roles, folder) for folder in (prepared, originals))
         run(settings, job, model=model, sets=sets, references=references, out=out)
         return out
@@ -316,6 +316,6 @@ def test_a_size_that_F_does_not_divide_is_one_line(settings, networks, prepared,
     [("evaluate", "sweep"), ("selected-f8", "selected"), ("finetuned-f8", "finetuned")],
 )
 def test_stage_is_in_the_job_s_name(smoke, name, stage):
-    plan = Plan(smoke)
+    plan = whole_plan(smoke)
     job = plan.job("evaluate", NAME) if name == "evaluate" else plan.job("evaluate_finetuned", name)
     assert _stage(job) == stage

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.data.prepared import PreparedSet
 from pqgan.evaluate import original_features, reconstruction
 from pqgan.evaluate.comparison import Comparison
 from pqgan.evaluate.networks.set_features import Networks
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import Settings
 from pqgan.tokenizer.build import build
@@ -42,7 +42,7 @@ def networks(settings):
 @pytest.fixture(scope="module")
 def work(settings, tmp_path_factory):
     """Three different sets, the features of each, and a tokenizer; evaluated."""
-    folder, plan = tmp_path_factory.mktemp("two-sets"), Plan(settings)
+    folder, plan = tmp_path_factory.mktemp("two-sets"), whole_plan(settings)
     for name in COUNTS:
         prepare(settings, plan.job("data", name), out=folder / name)
         original_features.run(
@@ -191,7 +191,7 @@ def test_the_pass_is_told_what_the_settings_say(settings, work, tmp_path, monkey
     monkeypatch.setattr(reconstruction, "evaluation_batches", evaluation_batches)
     reconstruction.run(
         changed,
-        Plan(changed).job("evaluate", NAME),
+        whole_plan(changed).job("evaluate", NAME),
         model=work / "model",
         sets={"val": work / "val"},
         references={"val": work / "val-features"},
@@ -208,7 +208,7 @@ def test_features_of_originals_are_of_the_size_and_resize_that_are_asked_for(set
     raw["scale"]["ldm"]["resolution"] = 32
     raw["reading"]["metrics"]["fid"] = fid
     changed = Settings.model_validate(raw)
-    job = Plan(changed).job("generation", "vae").inputs["reference"]
+    job = whole_plan(changed).job("generation", "vae").inputs["reference"]
     original_features.run(changed, job, data=work / "val", out=tmp_path / "out")
     about = json.loads((tmp_path / "out" / "reference.json").read_text())
     assert (job.name, about["size"], about["n"], about["rows"], about["name"]) == ("val-32", 32, 7, fid, "val")

@@ -76,11 +76,12 @@ def tiny_params(params_path, made_once) -> Path:
 @pytest.fixture(scope="session")
 def prepared(tiny_params, made_once) -> Path:
     """The training set of both."""
+    from whole_plan import whole_plan
+
     from pqgan.data.prepare import run
-    from pqgan.plan import Plan
     from pqgan.settings import load
 
-    plan = Plan(load(tiny_params, None))
+    plan = whole_plan(load(tiny_params, None))
     return made_once("prepared", lambda folder: run(plan.settings, plan.job("data", "train"), out=folder))
 
 

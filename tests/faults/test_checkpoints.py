@@ -8,9 +8,9 @@ import pytest
 import torch
 from fault_kinds import MakeFile
 from fault_sameness import assert_same, snapshot
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 STATE, SUMS = "state.safetensors", "SHA256SUMS"
@@ -129,7 +129,7 @@ def test_checkpoints_of_another_training_are_refused(what, trainings, interrupte
     if what == "settings":
         other.name = "f8-d16-S8-K64"
     else:
-        plan = Plan(load(other.folder / "params.yaml", None))
+        plan = whole_plan(load(other.folder / "params.yaml", None))
         prepare(plan.settings, plan.job("data", "val"), out=other.folder / "data")
         other.inputs = {"data": other.folder / "data"}
     # elsewhere than at the planned address, where other data are refused by themselves

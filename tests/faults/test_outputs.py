@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from fault_outputs import IN_A_FOLDERS_WAY, IN_THE_WAY, an_earlier, tidy
+from whole_plan import whole_plan
 
 from pqgan import cli
 from pqgan.chapters import VERBS
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage import outputs
 from pqgan.storage.manifest import damages
@@ -279,7 +279,7 @@ def test_a_runs_folder_of_an_earlier_attempt_is_taken(place, no_work):
 
 
 def test_the_address_of_another_job_is_refused_however_it_is_spelled(place, capsys, params_path, no_work):
-    plan = Plan(load(params_path, "smoke"))
+    plan = whole_plan(load(params_path, "smoke"))
     other = plan.job("tokenizer", "f8-d16-S1-K64").path
     Path("link").symlink_to(".")
     for out in (other, f"{Path.cwd()}/{other}", f"precious/../{other}", f"link/{other}"):

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.evaluate import original_features
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings import load
 from pqgan.tokenizer.build import build
@@ -40,7 +40,7 @@ def settings(params_path, folder):
 
 @pytest.fixture(scope="module")
 def inputs(settings, folder):
-    plan, section = Plan(settings[1]), settings[1].scale.tokenizer
+    plan, section = whole_plan(settings[1]), settings[1].scale.tokenizer
     prepare(settings[1], plan.job("data", "val"), out=folder / "val")
     original_features.run(settings[1], plan.job("reference", "val"), data=folder / "val", out=folder / "reference")
     config = section.configs[NAME]

@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -63,7 +63,7 @@ def data(params, folder) -> Path:
     from pqgan.data.prepare import run as prepare
 
     settings = load(params[1], "smoke")
-    prepare(settings, Plan(settings).job("data", "train"), out=folder / "data")
+    prepare(settings, whole_plan(settings).job("data", "train"), out=folder / "data")
     return folder / "data"
 
 

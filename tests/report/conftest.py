@@ -13,9 +13,9 @@ import pytest
 import skimage
 import yaml
 from PIL import Image, ImageFilter
+from whole_plan import whole_plan
 
 from pqgan.job import Job
-from pqgan.plan import Plan
 from pqgan.provenance import provenance
 from pqgan.records import FeatureNetwork, Measurement, Record, write_record
 from pqgan.report import contents, page, render
@@ -41,7 +41,7 @@ class Synthetic:
 
     def __init__(self, settings: Settings, root: Path, items: Iterable[str] = contents.ITEMS):
         self.settings = settings
-        self.plan = Plan(settings)
+        self.plan = whole_plan(settings)
         self.root = root
         self.random = np.random.default_rng(0)
         data = Path(skimage.__file__).parent / "data"

@@ -1,6 +1,7 @@
 """Which variants and sizes each figure of samples shows: by F, sample_size and shape, whatever their names."""
 
-from pqgan.plan import Plan
+from whole_plan import whole_plan
+
 from pqgan.report import contents, figures, generators
 from pqgan.report.figures.style import Picture
 from pqgan.report.results import Results
@@ -22,7 +23,7 @@ def shown(settings: Settings) -> dict[str, list[str]]:
     found = {}
     for item in FIGURES:
         names = generators.variants(settings, item)
-        jobs = contents.inputs(Plan(settings), item)
+        jobs = contents.inputs(whole_plan(settings), item)
         assert [(job.chapter, job.name) for job in jobs] == [("samples", name) for name in names]
         if names:
             found[item] = names
@@ -30,7 +31,7 @@ def shown(settings: Settings) -> dict[str, list[str]]:
 
 
 def drawn(settings: Settings, item: str) -> Picture:
-    return figures.make(settings, Plan(settings), item, Results(contents.inputs(Plan(settings), item)))
+    return figures.make(settings, whole_plan(settings), item, Results(contents.inputs(whole_plan(settings), item)))
 
 
 def test_the_papers_figures_show_the_papers_variants(smoke):

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.cli import main
 from pqgan.errors import DataError, SettingsError
-from pqgan.plan import Plan
 from pqgan.report import collect, contents, render
 from pqgan.settings import load
 from pqgan.storage.manifest import damages, write_sums
@@ -55,11 +55,11 @@ def test_an_item_made_again_from_the_collection_alone_is_the_same(collected, syn
 
 def test_addresses_are_those_of_the_run_after_the_plan_has_moved(collected, changed_params, tmp_path):
     settings = load(changed_params("scales.smoke.tokenizer.training.steps", 7), "smoke")
-    content = render.run(settings, Plan(settings), "table3", tmp_path / "table3.tex", collected / "results")
+    content = render.run(settings, whole_plan(settings), "table3", tmp_path / "table3.tex", collected / "results")
     before = json.loads((collected / "table3.json").read_text())
     assert content["provenance"] == before["provenance"]
     assert [job["path"] for job in content["provenance"]] != [
-        job.path for job in contents.inputs(Plan(settings), "table3")
+        job.path for job in contents.inputs(whole_plan(settings), "table3")
     ]
 
 
@@ -252,7 +252,7 @@ def test_the_kept_report_is_what_its_records_say(params_path, tmp_path):
     assert {"table_claims", "table1", "table2", "table3"} <= set(items)
     settings = load(params_path, json.loads((KEPT / "table_claims.json").read_text())["scale"])
     for item in items:
-        again = render.run(settings, Plan(settings), item, tmp_path / f"{item}.tex", KEPT / "results")
+        again = render.run(settings, whole_plan(settings), item, tmp_path / f"{item}.tex", KEPT / "results")
         assert again == json.loads((KEPT / f"{item}.json").read_text()), (
             f"collect it again: pqgan collect ... --scale {settings.name} --results reports/mini/results --out FOLDER"
         )

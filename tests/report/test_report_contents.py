@@ -1,6 +1,7 @@
 """What each item reads."""
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
@@ -13,7 +14,7 @@ LINEAR = {8: "linear-f8-d64-S32-K256", 16: "linear-f16-d64-S32-K256"}
 
 @pytest.fixture(scope="module")
 def plan(smoke) -> Plan:
-    return Plan(smoke)
+    return whole_plan(smoke)
 
 
 def names(plan: Plan, item: str, chapter: str) -> set[str]:
@@ -43,7 +44,7 @@ def test_every_item_has_inputs_of_the_plan_once(plan):
 
 
 def test_the_claims_read_every_evaluation_replicates_and_published_ones_too(params_path):
-    plan = Plan(load(params_path, "mini"))
+    plan = whole_plan(load(params_path, "mini"))
     for chapter in ("evaluate", "evaluate_finetuned", "generation", "speed"):
         assert names(plan, "table_claims", chapter) == set(plan.chapter(chapter))
     assert {"taesd", "f8-d64-S32-K512-seed1"} <= names(plan, "table_claims", "evaluate")
@@ -75,14 +76,14 @@ def test_unknown_item_names_the_allowed_ones(plan):
     "scale", ["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
 )
 def test_table1_reads_every_evaluation_of_the_sweep(params_path, scale):
-    plan = Plan(load(params_path, scale))
+    plan = whole_plan(load(params_path, scale))
     expected = {*plan.settings.scale.tokenizer.designs, *plan.chapter("published")}
     assert names(plan, "table1", "evaluate") == expected | ({"backbone-vae"} if scale == "paper" else set())
     assert names(plan, "table1", "select") == {"f8", "f16"}
 
 
 def test_a_named_selection_needs_no_other_evaluation(params_path):
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     chosen = {"kl-f8-d4", "kl-f16-d16", "f8-d128-S64-K512", "f16-d128-S64-K128"}
     assert names(plan, "table2", "evaluate") == {
         *chosen,
@@ -130,7 +131,7 @@ def test_items_read_nothing_but_their_chapters(plan):
 
 
 def test_the_sweep_reads_every_configuration_but_no_replicate_and_no_baseline(params_path):
-    plan = Plan(load(params_path, "mini"))
+    plan = whole_plan(load(params_path, "mini"))
     configs = plan.settings.scale.tokenizer.configs
     expected = {name for name, config in configs.items() if config.kind in ("pq", "linear") and config.seed is None}
     assert names(plan, "table_sweep", "evaluate") == expected
@@ -138,7 +139,7 @@ def test_the_sweep_reads_every_configuration_but_no_replicate_and_no_baseline(pa
 
 
 def test_what_the_bits_buy_reads_the_sweep_its_baselines_published_models_and_codecs(params_path):
-    plan = Plan(load(params_path, "mini"))
+    plan = whole_plan(load(params_path, "mini"))
     expected = {*plan.settings.scale.tokenizer.designs, *plan.chapter("published")}
     assert {"taesd", "jpeg@9", "f8-d64-S32-K512"} <= expected
     assert names(plan, "figure_bits", "evaluate") == expected

@@ -5,6 +5,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.plan import Plan
 from pqgan.report import contents, dag
@@ -15,7 +16,7 @@ from pqgan.settings import load
     scope="module", params=["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
 )
 def plan(request, params_path) -> Plan:
-    return Plan(load(params_path, request.param))
+    return whole_plan(load(params_path, request.param))
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +79,4 @@ def test_arrows_touch_their_boxes(plan, picture):
 
 
 def test_the_picture_is_the_same_every_time(plan, picture, params_path):
-    assert picture == dag.svg(Plan(load(params_path, plan.settings.name)))
+    assert picture == dag.svg(whole_plan(load(params_path, plan.settings.name)))

@@ -9,10 +9,10 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.chapters import PHASES, gpus_of
 from pqgan.errors import DataError
-from pqgan.plan import Plan
 from pqgan.report import contents, page, times
 from pqgan.settings import load
 
@@ -143,7 +143,7 @@ def test_page_sums_run_times(text, synthetic):
 
 def test_page_counts_gpu_hours(synthetic, reports, changed_params, tmp_path):
     settings = load(changed_params("scales.smoke.hardware.gpus", 2), "smoke")
-    plan = Plan(settings)
+    plan = whole_plan(settings)
     assert [job.path for job in plan.all()] == [job.path for job in synthetic.plan.all()]
     page.run(settings, plan, reports, synthetic.root / "benchmarks/smoke", tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

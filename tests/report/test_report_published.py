@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.records import read_record, write_record
 from pqgan.report import contents, render
 from pqgan.report.tables.paper import paper_rows
@@ -22,7 +22,7 @@ def tables(smoke, synthetic, tmp_path_factory) -> dict[str, dict]:
     """Tables 1 and 2 of a scale that measures two published models besides."""
     evaluation = smoke.scale.evaluation.model_copy(update={"published": tuple(SUBJECTS)})
     settings = smoke.model_copy(update={"scale": smoke.scale.model_copy(update={"evaluation": evaluation})})
-    plan, root = Plan(settings), tmp_path_factory.mktemp("published")
+    plan, root = whole_plan(settings), tmp_path_factory.mktemp("published")
     shutil.copytree(synthetic.root / "results", root / "results")
     for name, subject in SUBJECTS.items():
         record = read_record(synthetic.folder(synthetic.plan.job("evaluate", "kl-f8-d4")))
@@ -102,7 +102,7 @@ def test_they_take_part_in_the_comparison_of_their_factor(tables):
 def test_their_evaluations_are_inputs(tables, smoke, item):
     expected = {tables["plan"].job("evaluate", name).path for name in SUBJECTS}
     assert expected <= {job.path for job in contents.inputs(tables["plan"], item)}
-    assert not expected & {job.path for job in contents.inputs(Plan(smoke), item)}
+    assert not expected & {job.path for job in contents.inputs(whole_plan(smoke), item)}
 
 
 def test_under_the_heading_stands_only_what_the_paper_lacks(reports):

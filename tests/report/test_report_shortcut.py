@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.report import contents, wording
 from pqgan.settings import Settings
 
@@ -20,7 +20,7 @@ def settings(plain):
 
 
 def test_tokenizers_are_told_by_what_results_are_made_from(plain, settings):
-    plan = Plan(settings)
+    plan = whole_plan(settings)
     for chapter, name, expected in (
         ("tokenizer", "f8-d16-S8-K64", {8: "linear"}),
         ("tokenizer", "f8-d16-S1-K64", {8: "linear"}),
@@ -36,7 +36,7 @@ def test_tokenizers_are_told_by_what_results_are_made_from(plain, settings):
         ("generation", "vae", {}),
     ):
         assert contents.shortcuts([plan.job(chapter, name)]) == expected, name
-    assert contents.shortcuts(Plan(plain).all()) == {}
+    assert contents.shortcuts(whole_plan(plain).all()) == {}
 
 
 def test_every_item_that_shows_one_says_so_and_no_other(synthetic, settings, tmp_path):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.report.tables import methods
 from pqgan.settings import load
@@ -134,7 +134,7 @@ def test_an_autoencoder_of_random_weights_is_not_called_stable_diffusion_s(run, 
 
 
 def test_what_stands_in_the_tables_is_what_they_read(run, tables):
-    plan = Plan(run[0].settings)
+    plan = whole_plan(run[0].settings)
     for item in ("table1", "table2"):
         read = {job["name"] for job in tables[item]["provenance"]}
         assert {name for name, *_ in measured(tables[item])} <= read

@@ -1,9 +1,9 @@
 """GPU hours and phases of a run, from benchmark files whose seconds are known."""
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.chapters import gpus_of
-from pqgan.plan import Plan
 from pqgan.report.times import RuleTime, run_times
 from pqgan.settings import Settings
 from pqgan.settings.hardware import TrainingGPUs
@@ -18,7 +18,7 @@ def test_jobs_are_summed_up_by_rule_and_weighed_with_their_gpus(smoke, tmp_path)
     raw = smoke.model_dump()
     gpus = {"tokenizer": 2, "finetune": 4, "adapt": 2, "ldm": 1}
     raw["scale"]["hardware"] |= {"accelerator": "auto", "gpus": gpus, "evaluation_devices": 2}
-    plan = Plan(Settings.model_validate(raw))
+    plan = whole_plan(Settings.model_validate(raw))
     seconds = {
         ("finetune", "f8"): 100.0,
         ("finetune", "f16"): 300.0,

@@ -2,16 +2,16 @@
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 NAMES = ("linear-f8-d64-S32-K256", "linear-f16-d64-S32-K256")
 
 
 def test_no_selection_and_no_fine_tuning_meets_one(smoke):
-    plan = Plan(smoke)
+    plan = whole_plan(smoke)
     for factor in (8, 16):
         assert not any(name.startswith("linear-") for name in smoke.candidates(factor))
         assert not smoke.expected(factor).name.startswith("linear-")
@@ -80,7 +80,7 @@ def test_one_of_a_factor_without_trunk_is_allowed_and_measured(params_path, tmp_
         tmp_path,
         lambda scale: scale["tokenizer"]["baselines"].append({"kind": "linear", "F": 4, "d": 48, "S": 48, "K": 16}),
     )
-    plan = Plan(settings)
+    plan = whole_plan(settings)
     assert 4 not in settings.scale.tokenizer.trunks
     job = plan.job("tokenizer", "linear-f4-d48-S48-K16")
     assert job.spec["linear"] == {"images": None, "vectors": 20_000, "passes": 10}

@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
 from pqgan.evaluate.baselines.catalogue import PUBLISHED
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.settings.evaluation import is_continuous, published_factor
 
@@ -59,7 +59,7 @@ def renamed(changed_params, params_path):
 
 def refused(path, *expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Plan(load(path, "smoke"))
+        whole_plan(load(path, "smoke"))
     message = str(caught.value)
     assert message.isprintable()
     assert len(message) < 600
@@ -123,14 +123,14 @@ def test_a_name_that_another_result_has_is_refused(renamed, place, name, expecte
 
 
 def test_a_set_at_another_side_is_no_set_of_that_name(changed_params):
-    plan = Plan(load(changed_params("scales.smoke.ldm.resolution", 128), "smoke"))
+    plan = whole_plan(load(changed_params("scales.smoke.ldm.resolution", 128), "smoke"))
     assert plan.job("reference", "val-128").spec["size"] == 128
 
 
 def test_a_variant_may_be_called_anything_else(changed_params, params_path):
     path = changed_params("scale", "smoke")
     path.write_text(path.read_text().replace("PQSD-Quick:", "My-Quick:"))
-    plan = Plan(load(path))
+    plan = whole_plan(load(path))
     assert list(plan.chapter("samples")) == ["PQSD-Precise", "My-Quick", "PQSD-HR"]
     assert {"My-Quick-stage1", "My-Quick-stage2"} < set(plan.chapter("adapt"))
 

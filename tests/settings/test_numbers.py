@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from pydantic import ValidationError
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.settings.evaluation import SearchCase
 from pqgan.settings.load import one_line
@@ -94,7 +94,7 @@ def test_a_number_out_of_all_proportion_is_refused_at_once(changed_params, key, 
 def test_as_many_codewords_as_anyone_has_used_are_planned(changed_params):
     sweep = [{"F": 8, "d": 16, "S": 2, "K": 2**20}, {"F": 16, "d": 16, "S": 2, "K": 64}]
     path = changed_params("scales.smoke.tokenizer.sweep", sweep)
-    assert "f8-d16-S2-K1048576" in Plan(load(path, "smoke")).chapter("tokenizer")
+    assert "f8-d16-S2-K1048576" in whole_plan(load(path, "smoke")).chapter("tokenizer")
 
 
 def test_divisors_of_a_large_d_are_told_few_and_near():
@@ -171,7 +171,7 @@ def test_a_side_that_a_factor_does_not_divide_is_refused(changed_params, key, va
     ],
 )
 def test_a_side_need_not_be_divided_by_a_factor_that_it_never_meets(changed_params, key, value):
-    Plan(load(changed_params(f"scales.smoke.{key}", value), "smoke"))
+    whole_plan(load(changed_params(f"scales.smoke.{key}", value), "smoke"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
@@ -17,7 +18,7 @@ AGAIN = "f8-d16-S8-K64-seed1"
 @pytest.fixture
 def replicated(changed_params, smoke) -> Plan:
     sweep = [config.model_dump() for config in smoke.scale.tokenizer.sweep]
-    return Plan(load(changed_params(SWEEP, [*sweep, POINT | {"seed": 1}]), "smoke"))
+    return whole_plan(load(changed_params(SWEEP, [*sweep, POINT | {"seed": 1}]), "smoke"))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_a_seed_is_in_name_and_dump_where_there_is_one(config, name):
     "scale", ["smoke", "mini", "mini-cpu", "mini-cpu-long", "mini-cpu-upkeep", "mini-best", "paper"]
 )
 def test_addresses_of_what_has_no_seed_are_made_without_it(params_path, scale):
-    plan = Plan(load(params_path, scale))
+    plan = whole_plan(load(params_path, scale))
     for name in plan.settings.scale.tokenizer.designs:
         job = plan.job("tokenizer", name)
         assert "seed" not in job.spec["config"]
@@ -51,7 +52,7 @@ def test_addresses_of_what_has_no_seed_are_made_without_it(params_path, scale):
 
 
 def test_a_replicate_moves_nothing_and_is_trained_and_evaluated(smoke, replicated):
-    before, after = ({job.path for job in plan.all()} for plan in (Plan(smoke), replicated))
+    before, after = ({job.path for job in plan.all()} for plan in (whole_plan(smoke), replicated))
     trained, evaluated = (replicated.job(chapter, AGAIN) for chapter in ("tokenizer", "evaluate"))
     assert after - before == {trained.path, evaluated.path}
     assert before < after
@@ -91,7 +92,7 @@ def test_a_replicate_serves_the_claims_only(replicated):
 )
 def test_a_seed_that_makes_no_replicate_is_refused_in_one_line(changed_params, key, value, expected):
     with pytest.raises(SettingsError) as caught:
-        Plan(load(changed_params(key, value), "smoke"))
+        whole_plan(load(changed_params(key, value), "smoke"))
     message = str(caught.value)
     assert "\n" not in message
     for part in expected:

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
@@ -22,13 +23,13 @@ def raw_with(plain: Settings, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def beside(plain) -> Plan:
-    return Plan(Settings.model_validate(raw_with(plain)))
+    return whole_plan(Settings.model_validate(raw_with(plain)))
 
 
 def test_each_product_quantiser_comes_once_more_and_moves_nothing(plain, beside):
     section = beside.settings.scale.tokenizer
     swept = [name for name, config in plain.scale.tokenizer.configs.items() if config.kind == "pq"]
-    before, after = ({job.path for job in plan.all()} for plan in (Plan(plain), beside))
+    before, after = ({job.path for job in plan.all()} for plan in (whole_plan(plain), beside))
     again = [f"path-{name}" for name in swept]
     assert [name for name in section.configs if name.startswith("path-")] == again
     assert before < after
@@ -117,7 +118,7 @@ def test_a_bench_of_matching_has_no_path(plain):
     raw = raw_with(plain)
     raw["scale"]["matching"]["configs"] = [{"F": 8, "d": 16, "S": 8, "K": 64, "path": True}]
     with pytest.raises(SettingsError, match=f"got {PATH}; allowed: configurations without seed and path"):
-        Plan(Settings.model_validate(raw))
+        whole_plan(Settings.model_validate(raw))
 
 
 def test_linear_tokenizers_of_tables_1_and_2_are_those_beside_what_they_show(plain):

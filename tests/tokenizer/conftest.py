@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 from step_fixtures import batch, make_step  # noqa: F401, fixtures of this folder
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer import train
 
@@ -53,7 +53,7 @@ def uneven(plain) -> Settings:
 @pytest.fixture(scope="module")
 def training_sets(uneven, tmp_path_factory):
     """Folders of both training sets, by name."""
-    work, plan = tmp_path_factory.mktemp("sets"), Plan(uneven)
+    work, plan = tmp_path_factory.mktemp("sets"), whole_plan(uneven)
     for name in ("train", "train_large"):
         prepare(uneven, plan.job("data", name), out=work / name)
     return {name: work / name for name in ("train", "train_large")}
@@ -81,10 +81,10 @@ def start(uneven, training_sets, tmp_path, monkeypatch):
             monkeypatch.setattr(train, name, double)
         places = {"run": tmp_path / "run", "out": tmp_path / "out", **given}
         if chapter == "tokenizer":
-            job = Plan(changed).job("tokenizer", NAME)
+            job = whole_plan(changed).job("tokenizer", NAME)
             train.train(changed, job, data=training_sets["train"], **places)
         else:
-            job = Plan(changed).job("finetune", "f8")
+            job = whole_plan(changed).job("finetune", "f8")
             train.finetune(changed, job, data=training_sets["train_large"], **places)
         seen.job = job
         return seen

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.errors import SettingsError
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer import codebooks as module
 from pqgan.tokenizer.train import finetune, train
@@ -122,7 +122,7 @@ def tiny(plain):
 @pytest.fixture(scope="module")
 def prepared(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("codebooks") / "train"
-    prepare(tiny(), Plan(tiny()).job("data", "train"), out=folder)
+    prepare(tiny(), whole_plan(tiny()).job("data", "train"), out=folder)
     return folder
 
 
@@ -133,7 +133,9 @@ def trained(tiny, prepared, tmp_path):
 
     def run(**codebook):
         settings, folder = tiny(**codebook), tmp_path / str(next(count))
-        train(settings, Plan(settings).job("tokenizer", PQ), data=prepared, run=folder / "run", out=folder / "out")
+        train(
+            settings, whole_plan(settings).job("tokenizer", PQ), data=prepared, run=folder / "run", out=folder / "out"
+        )
         log = [json.loads(line) for line in (folder / "out/train.jsonl").read_text().splitlines()]
         return load_file(folder / "out" / WEIGHTS), log
 
@@ -176,7 +178,7 @@ def test_waiting_for_a_death_that_never_comes_changes_no_bit(trained):
 
 def test_neither_a_resumed_training_nor_fine_tuning_runs_kmeans(tiny, prepared, tmp_path, monkeypatch):
     settings = tiny(kmeans_images=8, revive_after=1)
-    plan = Plan(settings)
+    plan = whole_plan(settings)
     given = {"data": prepared, "run": tmp_path / "run"}
     train(settings, plan.job("tokenizer", PQ), **given, out=tmp_path / "out")
     first = load_file(tmp_path / "out" / WEIGHTS)

@@ -97,12 +97,13 @@ def test_imagenet_normalisation_is_undone_on_the_way_out(plain, images):
 
 def test_stable_diffusion_pipeline_takes_it_as_vae(model, smoke, tmp_path):
     """A saved PQModel, loaded with from_pretrained, as `vae` of the smoke backbone; the image has the right size."""
+    from whole_plan import whole_plan
+
     from pqgan.diffusion.backbone import run as make_backbone
     from pqgan.diffusion.surgery import widen
-    from pqgan.plan import Plan
 
     diffusers = pytest.importorskip("diffusers")
-    make_backbone(smoke, Plan(smoke).job("backbone", "backbone"), out=tmp_path / "backbone")
+    make_backbone(smoke, whole_plan(smoke).job("backbone", "backbone"), out=tmp_path / "backbone")
     model.save_pretrained(tmp_path / "tokenizer")
     parts = diffusers.StableDiffusionPipeline.from_pretrained(tmp_path / "backbone").components
     parts["vae"] = PQModel.from_pretrained(tmp_path / "tokenizer")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from whole_plan import whole_plan
 
 from pqgan.errors import DataError
-from pqgan.plan import Plan
 from pqgan.provenance import provenance, write_provenance
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import load
@@ -65,7 +65,7 @@ def wider(changed_params, smoke):
 
 def test_the_best_mean_rank_is_selected_and_copied_whole(wider, results):
     """Ranks by PSNR, CMMD, LPIPS: S=8 1, 2, 1; d=32 2, 1, 3; S=4 3, 3, 2."""
-    job = Plan(wider).job("select", "f16")
+    job = whole_plan(wider).job("select", "f16")
     results(job, f16_d16_S8_K64=(12.5, 0.5, 0.1), f16_d32_S16_K64=(11, 0.25, 0.5), f16_d16_S4_K64=(10, 0.75, 0.25))
     run(wider, job, out=Path("out"))
     about = json.loads(Path("out/selected.json").read_text())
@@ -87,7 +87,7 @@ def test_the_best_mean_rank_is_selected_and_copied_whole(wider, results):
 
 
 def test_no_more_than_three_are_at_the_top(smoke, results):
-    job = Plan(smoke).job("select", "f8")
+    job = whole_plan(smoke).job("select", "f8")
     assert len([role for role in job.inputs if role.startswith("model-")]) == 6
     results(job, f8_d16_S4_K64=14.0, f8_d32_S16_K64=13.0, f8_d16_S8_K256=12.0)
     run(smoke, job, out=Path("out"))
@@ -99,7 +99,7 @@ def test_no_more_than_three_are_at_the_top(smoke, results):
 @pytest.mark.parametrize("factor", [8, 16])
 def test_no_vq_is_a_candidate(smoke, factor):
     """PQGAN is a product quantiser: S=1 is trained and measured beside it, and never called so."""
-    plan = Plan(smoke)
+    plan = whole_plan(smoke)
     vq = {name for name, config in smoke.scale.tokenizer.designs.items() if config.kind == "pq" and config.S == 1}
     assert f"f{factor}-d16-S1-K64" in vq
     job = plan.job("select", f"f{factor}")
@@ -109,7 +109,7 @@ def test_no_vq_is_a_candidate(smoke, factor):
 
 def test_one_metric_may_decide(changed_params, results):
     settings = load(changed_params("scales.smoke.selection.metrics", ["lpips"]), "smoke")
-    job = Plan(settings).job("select", "f16")
+    job = whole_plan(settings).job("select", "f16")
     results(job, f16_d16_S8_K64=(12, 1, 0.5), f16_d32_S16_K64=(11, 1, 0.25))
     run(settings, job, out=Path("out"))
     assert json.loads(Path("out/selected.json").read_text())["run"] == "f16-d32-S16-K64"
@@ -120,7 +120,7 @@ def test_a_named_selection_copies_the_named_one(changed_params, results):
     raw = path.read_text()
     path.write_text(raw.replace("f8-d128-S64-K512", "f8-d32-S16-K64").replace("f16-d128-S64-K128", "f16-d32-S16-K64"))
     settings = load(path, "smoke")
-    job = Plan(settings).job("select", "f8")
+    job = whole_plan(settings).job("select", "f8")
     results(job)
     run(settings, job, out=Path("out"))
     about = json.loads(Path("out/selected.json").read_text())
@@ -128,7 +128,7 @@ def test_a_named_selection_copies_the_named_one(changed_params, results):
 
 
 def test_a_candidate_without_the_metric_is_named_and_nothing_is_published(smoke, results):
-    job = Plan(smoke).job("select", "f16")
+    job = whole_plan(smoke).job("select", "f16")
     results(job, metrics=("psnr", "lpips"))
     with pytest.raises(DataError, match=r"metrics\.json: no headline 'cmmd' on val"):
         run(smoke, job, out=Path("out"))
@@ -136,7 +136,7 @@ def test_a_candidate_without_the_metric_is_named_and_nothing_is_published(smoke,
 
 
 def test_the_copy_has_sums_of_its_own(smoke, results):
-    job = Plan(smoke).job("select", "f16")
+    job = whole_plan(smoke).job("select", "f16")
     results(job, f16_d16_S8_K64=12.5)
     write_sums(Path(job.inputs["model-f16-d16-S8-K64"].path), "tokenizer")
     run(smoke, job, out=Path("out"))
@@ -150,7 +150,7 @@ def test_a_candidate_without_finite_metrics_is_named_and_left_out(wider, results
     """Best by the two others: it takes no rank from those that stay."""
     values = [99.0, 0.01, 0.01]
     values[place] = bad
-    job = Plan(wider).job("select", "f16")
+    job = whole_plan(wider).job("select", "f16")
     results(job, f16_d16_S8_K64=tuple(values), f16_d32_S16_K64=(12, 1, 1), f16_d16_S4_K64=(11, 2, 2))
     run(wider, job, out=Path("out"))
     about = json.loads(Path("out/selected.json").read_text())
@@ -164,7 +164,7 @@ def test_a_candidate_without_finite_metrics_is_named_and_left_out(wider, results
 
 
 def test_without_any_finite_candidate_nothing_is_selected(smoke, results):
-    job = Plan(smoke).job("select", "f16")
+    job = whole_plan(smoke).job("select", "f16")
     values = {"f16_d16_S8_K64": math.inf, "f16_d32_S16_K64": (10, 1, math.nan), "f16_d64_S32_K256": (10, math.nan, 1)}
     results(job, **values)
     told = "no candidate has a finite psnr and cmmd and lpips .f16-d16-S8-K64: psnr is inf, cmmd is 1.0, lpips is 1.0; "
@@ -253,7 +253,7 @@ def test_what_does_not_fit_together_is_refused(changed):
 
 
 def test_a_measurement_of_another_tokenizer_is_refused(wider, results):
-    job = Plan(wider).job("select", "f16")
+    job = whole_plan(wider).job("select", "f16")
     results(job)
     one, other = (job.inputs[f"metrics-f16-d16-S{S}-K64"].path for S in (4, 8))
     shutil.copy(Path(one, "metrics.json"), Path(other, "metrics.json"))
@@ -262,7 +262,7 @@ def test_a_measurement_of_another_tokenizer_is_refused(wider, results):
 
 
 def test_the_weights_of_another_tokenizer_are_refused(wider, results):
-    job = Plan(wider).job("select", "f16")
+    job = whole_plan(wider).job("select", "f16")
     results(job, f16_d16_S8_K64=12.5)
     one, other = (job.inputs[f"model-f16-d16-S{S}-K64"].path for S in (4, 8))
     shutil.rmtree(other)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.diffusion.backbone import assembled, create
 from pqgan.engine.launch import make_fabric
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer.assemble import assemble, new_discriminator
 from pqgan.tokenizer.build import build
@@ -51,9 +51,9 @@ def trained(smoke, tmp_path_factory):
             settings, out = settings_of(smoke, steps, path_rate, shortcut), root / f"out{len(made)}"
             data = root / "train"
             if not data.exists():
-                prepare(settings, Plan(settings).job("data", "train"), out=data)
+                prepare(settings, whole_plan(settings).job("data", "train"), out=data)
             run_folder = root / f"run{len(made)}"
-            train(settings, Plan(settings).job("tokenizer", PQ), data=data, run=run_folder, out=out)
+            train(settings, whole_plan(settings).job("tokenizer", PQ), data=data, run=run_folder, out=out)
             made[steps, path_rate, shortcut] = out
         return made[steps, path_rate, shortcut]
 
@@ -238,6 +238,6 @@ def test_only_product_quantisers_move_with_a_shortcut(plain):
     raw = plain.model_dump()
     refinement = {"channels": 8, "blocks": 1}
     raw["scale"]["tokenizer"]["trunks"][8] |= {"shortcut": "linear", "refinement": refinement}
-    before, after = (Plan(settings).chapter("tokenizer") for settings in (plain, Settings.model_validate(raw)))
+    before, after = (whole_plan(settings).chapter("tokenizer") for settings in (plain, Settings.model_validate(raw)))
     moved = {name for name, job in after.items() if job.path != before[name].path}
     assert moved == {name for name in before if name.startswith("f8-")}

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from whole_plan import whole_plan
 
 from pqgan.errors import DataError
-from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.tokenizer import train
 from pqgan.tokenizer.assemble import new_discriminator
@@ -16,7 +16,7 @@ def test_a_replicate_is_trained_with_its_own_seed(changed_params, smoke, monkeyp
     point = {"F": 8, "d": 16, "S": 8, "K": 64}
     path = changed_params("scales.smoke.tokenizer.sweep", [point, point | {"seed": 1}, point | {"F": 16}])
     settings = load(path, "smoke")
-    plan, started = Plan(settings), {}
+    plan, started = whole_plan(settings), {}
 
     def start(settings, job, model, config, discriminator, *rest):
         started[job.name] = (settings.scale.seed, model.state_dict(), discriminator.state_dict())

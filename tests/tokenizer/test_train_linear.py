@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from whole_plan import whole_plan
 
 from pqgan.cli import main
 from pqgan.data.prepare import run as prepare
 from pqgan.data.prepared import PreparedSet
-from pqgan.plan import Plan
 from pqgan.randomness import rng_at
 from pqgan.settings import load
 from pqgan.tokenizer.linear_fit import Moments, components, deal_out, patches_at
@@ -39,7 +39,7 @@ def work(params_path, tmp_path_factory):
     scale["tokenizer"]["linear"] = {"vectors": 15, "images": 5}
     (folder / "few.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     settings = load(folder / "params.yaml", "smoke")
-    prepare(settings, Plan(settings).job("data", "train"), out=folder / "data")
+    prepare(settings, whole_plan(settings).job("data", "train"), out=folder / "data")
     return folder
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from whole_plan import whole_plan
 
 from pqgan.data.prepare import run as prepare
 from pqgan.data.prepared import PreparedSet
-from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.tokenizer import train
 from pqgan.tokenizer.assemble import new_discriminator
@@ -80,7 +80,7 @@ def test_a_trained_model_is_the_update_by_hand(uneven, tmp_path_factory):
     raw["scale"]["data"]["sets"]["train"]["crops"] = 6
     raw["reading"]["training"] |= {"discriminator_start": 1, "total_batch": 6}
     settings = Settings.model_validate(raw)
-    work, plan = tmp_path_factory.mktemp("update"), Plan(settings)
+    work, plan = tmp_path_factory.mktemp("update"), whole_plan(settings)
     prepare(settings, plan.job("data", "train"), out=work / "train")
     job = plan.job("tokenizer", NAME)
     train.train(settings, job, data=work / "train", run=work / "run", out=work / "out")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from whole_plan import whole_plan
 
 from pqgan.plan import Plan
 from pqgan.settings import load
@@ -50,7 +51,7 @@ class Checkout:
 
     @property
     def plan(self) -> Plan:
-        return Plan(load(self.folder / "params.yaml"))
+        return whole_plan(load(self.folder / "params.yaml"))
 
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command, and give back all that it said."""

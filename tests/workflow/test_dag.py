@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
-RENDERING = ("render_table", "render_figure", "report_page", "summary", "all")
+RENDERING = ("await_selection", "render_table", "render_figure", "report_page", "summary", "all")
 
 
 @pytest.fixture
@@ -44,12 +45,15 @@ def planned_jobs(checkout: Path, *arguments: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in rows if rule != "total"}
 
 
-def pretend_all_is_made(checkout: Path, scale: str) -> None:
+def pretend_all_is_made(checkout: Path, scale: str, chosen: dict[int, str] | None = None) -> None:
     """Give every planned result a folder, as a finished run or `dvc pull` leaves it, without Snakemake's metadata."""
-    plan = Plan(load(checkout / "params.yaml", scale))
+    settings = load(checkout / "params.yaml", scale)
+    plan = Plan(settings, chosen or settings.expected_selection)
+    if not settings.named_selection:
+        pretend_selected(settings, checkout, chosen)
     for job in plan.all():
-        (checkout / job.path).mkdir(parents=True)
-    (checkout / "reports").mkdir()
+        (checkout / job.path).mkdir(parents=True, exist_ok=True)
+    (checkout / "reports").mkdir(exist_ok=True)
     for item in contents.ITEMS:
         for suffix in ("tex",) if item.startswith("table") else ("pdf", "png"):
             (checkout / f"reports/{item}.{suffix}").touch()
@@ -89,7 +93,7 @@ def test_the_whole_paper_scale_plans(checkout):
 
 def test_a_training_asks_for_the_gpus_of_its_chapter(checkout):
     """Section A.1: the sweep has four, fine-tuning three; each GPU has a task, and all of them the job's cores."""
-    plan = Plan(load(ROOT / "params.yaml", "paper"))
+    plan = whole_plan(load(ROOT / "params.yaml", "paper"))
     target = plan.job("finetune", "f8").path
     run = snakemake(checkout, "--cores", "all", "-n", "-p", "--config", "scale=paper", "--", target)
     assert run.returncode == 0, run.stderr
@@ -101,21 +105,27 @@ def test_a_training_asks_for_the_gpus_of_its_chapter(checkout):
 
 
 def test_without_flags_the_smoke_scale_is_planned_and_every_rule_is_one_pqgan_command(checkout):
-    run = snakemake(checkout, "--cores", "all", "-n", "-p")
-    assert run.returncode == 0, run.stderr
-    commands = re.findall(r"Shell command: (.*)", run.stdout)
-    commands.remove("None")  # of the rule all
-    assert all(command.startswith("pqgan ") for command in commands)
-    verbs = collections.Counter(command.split()[1] for command in commands)
-    plan = Plan(load(ROOT / "params.yaml", "smoke"))
-    assert sum(verbs.values()) == len(plan.all()) + len(contents.ITEMS) + 2
-    assert verbs["train-tokenizer"] == len(plan.chapter("tokenizer"))
-    assert "scale smoke" in commands[0]
+    settings = load(ROOT / "params.yaml", "smoke")
+    # before selections are made, what follows from them has no address, and all else is planned
+    for plan in (Plan(settings), whole_plan(settings)):
+        run = snakemake(checkout, "--cores", "all", "-n", "-p")
+        assert run.returncode == 0, run.stderr
+        commands = [command for command in re.findall(r"Shell command: (.*)", run.stdout) if command != "None"]
+        assert all(command.startswith("pqgan ") for command in commands)
+        verbs = collections.Counter(command.split()[1] for command in commands)
+        waiting = verbs["select-tokenizer"] > 0
+        assert waiting == ("run involves checkpoint jobs" in run.stdout)
+        made = 0 if waiting else len(plan.chapter("select"))
+        unread = 1 if waiting else 0  # train_large, which only followers of a selection read
+        assert sum(verbs.values()) == len(plan.addressed()) - unread - made + len(contents.ITEMS) + 2
+        assert verbs["train-tokenizer"] == len(plan.chapter("tokenizer"))
+        assert "scale smoke" in commands[0]
+        pretend_selected(settings, checkout)
 
 
 def test_config_on_the_command_line_wins_over_the_profile(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm", "--config", "scale=smoke", "--", "reports/table1.tex")
-    assert jobs["train_tokenizer"] == len(Plan(load(ROOT / "params.yaml", "smoke")).chapter("tokenizer"))
+    assert jobs["train_tokenizer"] == len(whole_plan(load(ROOT / "params.yaml", "smoke")).chapter("tokenizer"))
 
 
 def test_a_finished_run_leaves_nothing_to_do_whatever_the_time_stamps_say(checkout):
@@ -144,6 +154,57 @@ def test_one_changed_number_reruns_what_depends_on_it_and_nothing_else(checkout,
     assert jobs == expected
     assert bool(rendering) == bool(expected)
     assert rendering.get("render_table", 0) + rendering.get("render_figure", 0) < len(contents.ITEMS)
+
+
+LOSER = {"F": 8, "d": 32, "S": 8, "K": 256}
+ITS_OWN = {"train_tokenizer": 1, "evaluate_tokenizer": 1}
+
+
+def jobs_without_rendering(checkout: Path) -> dict[str, int]:
+    return {rule: count for rule, count in planned_jobs(checkout).items() if rule not in RENDERING}
+
+
+def test_a_configuration_that_does_not_win_costs_its_training_its_evaluation_and_the_selection(checkout):
+    pretend_all_is_made(checkout, "smoke")
+    old = load(checkout / "params.yaml", "smoke")
+    before = {job.path for job in whole_plan(old).all()}
+    change(checkout, "scales.smoke.tokenizer.sweep", [*_sweep(checkout), LOSER])
+    assert jobs_without_rendering(checkout) == {**ITS_OWN, "select_tokenizer": 1}
+    new = load(checkout / "params.yaml", "smoke")
+    pretend_selected(new, checkout, old.expected_selection)
+    assert jobs_without_rendering(checkout) == ITS_OWN, "a selection that is made asks for no evaluation again"
+    after = Plan(new, old.expected_selection)
+    moved = {(job.chapter, job.name) for job in after.all() if job.path not in before}
+    assert moved == {("tokenizer", "f8-d32-S8-K256"), ("evaluate", "f8-d32-S8-K256"), ("select", "f8")}
+
+
+def test_a_configuration_that_wins_brings_what_follows_from_it_and_going_back_finds_the_old_results(checkout):
+    pretend_all_is_made(checkout, "smoke")
+    old = load(checkout / "params.yaml", "smoke")
+    change(checkout, "scales.smoke.tokenizer.sweep", [*_sweep(checkout), LOSER])
+    new = load(checkout / "params.yaml", "smoke")
+    chosen = {**old.expected_selection, 8: "f8-d32-S8-K256"}
+    pretend_selected(new, checkout, chosen)
+    following = {"finetune_tokenizer": 1, "evaluate_finetuned": 2, "adapt": 2, "sample": 1, "bench_sampling": 1}
+    following |= {"train_ldm": 1, "evaluate_generation": 1}
+    assert jobs_without_rendering(checkout) == {**ITS_OWN, **following}
+    pretend_all_is_made(checkout, "smoke", chosen)
+    assert jobs_without_rendering(checkout) == {}
+    change(checkout, "scales.smoke.tokenizer.sweep", _sweep(checkout)[:-1])
+    assert jobs_without_rendering(checkout) == {}
+
+
+def _sweep(checkout: Path) -> list[dict]:
+    return yaml.safe_load((checkout / "params.yaml").read_text())["scales"]["smoke"]["tokenizer"]["sweep"]
+
+
+def test_an_address_of_other_settings_is_refused(checkout):
+    run = snakemake(checkout, "--cores", "all", "-n", "results/smoke/finetune/f8-01234567")
+    assert run.returncode == 0, "before the selection it may be the right one"
+    pretend_selected(load(checkout / "params.yaml", "smoke"), checkout)
+    run = snakemake(checkout, "--cores", "all", "-n", "results/smoke/finetune/f8-01234567")
+    assert run.returncode == 1
+    assert "f8-01234567" in run.stdout + run.stderr
 
 
 RULES = {
@@ -175,9 +236,13 @@ RULES = {
 )
 def test_a_job_for_each_address_that_moves_and_no_other(checkout, key, value):
     pretend_all_is_made(checkout, "smoke")
-    before = {job.path for job in Plan(load(checkout / "params.yaml", "smoke")).all()}
+    before = {job.path for job in whole_plan(load(checkout / "params.yaml", "smoke")).all()}
     change(checkout, f"scales.smoke.{key}", value)
-    moved = [job for job in Plan(load(checkout / "params.yaml", "smoke")).all() if job.path not in before]
+    settings = load(checkout / "params.yaml", "smoke")
+    moved = [job for job in whole_plan(settings).all() if job.path not in before]
+    if any(job.chapter == "select" for job in moved):
+        pretend_selected(settings, checkout)
+        moved = [job for job in moved if job.chapter != "select"]
     jobs = planned_jobs(checkout)
     expected = collections.Counter(RULES[job.chapter] for job in moved)
     assert {rule: count for rule, count in jobs.items() if rule not in RENDERING} == expected

@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
 
@@ -43,9 +43,9 @@ def test_the_whole_paper_is_planned_in_seconds_and_little_memory(paper):
 
 def test_ten_times_the_sweep_takes_at_most_ten_times_as_long(paper):
     _, before, _ = plan(paper)
-    few = Plan(load(paper.folder / "params.yaml", "paper")).chapter("tokenizer")
+    few = whole_plan(load(paper.folder / "params.yaml", "paper")).chapter("tokenizer")
     paper.change("scales.paper.tokenizer.grid.K", [*range(64, 64 * 48, 64), 4096, 5120, 8192])
-    many = Plan(load(paper.folder / "params.yaml", "paper")).chapter("tokenizer")
+    many = whole_plan(load(paper.folder / "params.yaml", "paper")).chapter("tokenizer")
     assert len(many) > 9.8 * len(few)
     jobs, seconds, memory = plan(paper)
     assert jobs > 2 * len(many)
@@ -55,7 +55,7 @@ def test_ten_times_the_sweep_takes_at_most_ten_times_as_long(paper):
 
 def test_dvc_looks_at_all_results_of_the_paper_in_seconds(paper):
     paper.change("scale", "paper")
-    for job in Plan(load(paper.folder / "params.yaml")).all():
+    for job in whole_plan(load(paper.folder / "params.yaml")).all():
         folder = paper.folder / job.path
         folder.mkdir(parents=True)
         for number in range(8):  # as many as a trained model has

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from whole_plan import whole_plan
 
 from pqgan.errors import PqganError
-from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
 
@@ -87,12 +87,12 @@ def changes(scale: str) -> Iterator[tuple[str, dict]]:
 
 
 def addresses(path: Path, scale: str) -> dict[tuple[str, str], str]:
-    return {(job.chapter, job.name): job.path for job in Plan(load(path, scale)).all()}
+    return {(job.chapter, job.name): job.path for job in whole_plan(load(path, scale)).all()}
 
 
 @pytest.mark.parametrize("scale", ["smoke", "paper"])
 def test_each_chapter_is_made_by_one_stage_from_what_the_stage_depends_on(scale):
-    plan = Plan(load(ROOT / "params.yaml", scale))
+    plan = whole_plan(load(ROOT / "params.yaml", scale))
     found = stages(scale)
     owners = [chapter for stage in found.values() for chapter in stage.chapters]
     assert sorted(owners) == sorted({job.chapter for job in plan.all()} | {"published", "reports"})

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from whole_plan import pretend_selected, whole_plan
 
-from pqgan.plan import Plan
 from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -92,11 +92,11 @@ select/f16  model-f16-d16-S8-K64=tokenizer/f16-d16-S8-K64   metrics-f16-d16-S8-K
 select/f16  model-f16-d32-S16-K64=tokenizer/f16-d32-S16-K64 metrics-f16-d32-S16-K64=evaluate/f16-d32-S16-K64
 select/f16  model-f16-d64-S32-K256=tokenizer/f16-d64-S32-K256 metrics-f16-d64-S32-K256=evaluate/f16-d64-S32-K256
 
-finetune/f8    model=select/f8   data=data/train_large
-finetune/f16   model=select/f16  data=data/train_large
-evaluate_finetuned/selected-f8    model=select/f8     {ON_LARGE}
+finetune/f8    model=tokenizer/f8-d64-S32-K256   data=data/train_large
+finetune/f16   model=tokenizer/f16-d64-S32-K256  data=data/train_large
+evaluate_finetuned/selected-f8    model=tokenizer/f8-d64-S32-K256     {ON_LARGE}
 evaluate_finetuned/finetuned-f8   model=finetune/f8   {ON_LARGE}
-evaluate_finetuned/selected-f16   model=select/f16    {ON_LARGE}
+evaluate_finetuned/selected-f16   model=tokenizer/f16-d64-S32-K256    {ON_LARGE}
 evaluate_finetuned/finetuned-f16  model=finetune/f16  {ON_LARGE}
 evaluate_finetuned/backbone-vae    model=backbone/backbone   {ON_LARGE}
 evaluate_finetuned/kl-f8-d4        model=tokenizer/kl-f8-d4  {ON_LARGE}
@@ -123,11 +123,11 @@ speed/PQSD-Quick      unet=adapt/PQSD-Quick-stage2   backbone=backbone/backbone 
 speed/PQSD-HR         unet=adapt/PQSD-HR-stage2      backbone=backbone/backbone tokenizer=finetune/f16
 
 ldm/vae        tokenizer=tokenizer/kl-f8-d4 data=data/train
-ldm/pqgan-f8   tokenizer=select/f8          data=data/train
-ldm/pqgan-f16  tokenizer=select/f16         data=data/train
+ldm/pqgan-f8   tokenizer=tokenizer/f8-d64-S32-K256          data=data/train
+ldm/pqgan-f16  tokenizer=tokenizer/f16-d64-S32-K256         data=data/train
 generation/vae        model=ldm/vae       tokenizer=tokenizer/kl-f8-d4 reference=reference/val
-generation/pqgan-f8   model=ldm/pqgan-f8  tokenizer=select/f8          reference=reference/val
-generation/pqgan-f16  model=ldm/pqgan-f16 tokenizer=select/f16         reference=reference/val
+generation/pqgan-f8   model=ldm/pqgan-f8  tokenizer=tokenizer/f8-d64-S32-K256          reference=reference/val
+generation/pqgan-f16  model=ldm/pqgan-f16 tokenizer=tokenizer/f16-d64-S32-K256         reference=reference/val
 matching/matching
 """
 
@@ -198,11 +198,11 @@ evaluate/linear-f16-d64-S32-K256 evaluate-tokenizer linear-f16-d64-S32-K256 \
     --model tokenizer/linear-f16-d64-S32-K256 {SETS} {REFERENCES}
 select/f8     select-tokenizer f8
 select/f16    select-tokenizer f16
-finetune/f8   finetune-tokenizer f8   --model select/f8   --data data/train_large
-finetune/f16  finetune-tokenizer f16  --model select/f16  --data data/train_large
-evaluate_finetuned/selected-f8    evaluate-finetuned selected-f8    --model select/f8     {LARGE}
+finetune/f8   finetune-tokenizer f8   --model tokenizer/f8-d64-S32-K256   --data data/train_large
+finetune/f16  finetune-tokenizer f16  --model tokenizer/f16-d64-S32-K256  --data data/train_large
+evaluate_finetuned/selected-f8    evaluate-finetuned selected-f8    --model tokenizer/f8-d64-S32-K256     {LARGE}
 evaluate_finetuned/finetuned-f8   evaluate-finetuned finetuned-f8   --model finetune/f8   {LARGE}
-evaluate_finetuned/selected-f16   evaluate-finetuned selected-f16   --model select/f16    {LARGE}
+evaluate_finetuned/selected-f16   evaluate-finetuned selected-f16   --model tokenizer/f16-d64-S32-K256    {LARGE}
 evaluate_finetuned/finetuned-f16  evaluate-finetuned finetuned-f16  --model finetune/f16  {LARGE}
 evaluate_finetuned/backbone-vae    evaluate-finetuned backbone-vae   --model backbone/backbone/vae {LARGE}
 evaluate_finetuned/kl-f8-d4        evaluate-finetuned kl-f8-d4       --model tokenizer/kl-f8-d4    {LARGE}
@@ -235,14 +235,14 @@ speed/PQSD-HR       bench sampling PQSD-HR
     --backbone backbone/backbone --unet adapt/PQSD-HR-stage2 --tokenizer finetune/f16
 
 ldm/vae        train-ldm vae        --tokenizer tokenizer/kl-f8-d4 --data data/train
-ldm/pqgan-f8   train-ldm pqgan-f8   --tokenizer select/f8          --data data/train
-ldm/pqgan-f16  train-ldm pqgan-f16  --tokenizer select/f16         --data data/train
+ldm/pqgan-f8   train-ldm pqgan-f8   --tokenizer tokenizer/f8-d64-S32-K256          --data data/train
+ldm/pqgan-f16  train-ldm pqgan-f16  --tokenizer tokenizer/f16-d64-S32-K256         --data data/train
 generation/vae        evaluate-generation vae
     --model ldm/vae --tokenizer tokenizer/kl-f8-d4 --reference reference/val
 generation/pqgan-f8   evaluate-generation pqgan-f8
-    --model ldm/pqgan-f8 --tokenizer select/f8 --reference reference/val
+    --model ldm/pqgan-f8 --tokenizer tokenizer/f8-d64-S32-K256 --reference reference/val
 generation/pqgan-f16  evaluate-generation pqgan-f16
-    --model ldm/pqgan-f16 --tokenizer select/f16 --reference reference/val
+    --model ldm/pqgan-f16 --tokenizer tokenizer/f16-d64-S32-K256 --reference reference/val
 matching/matching  bench matching matching --no-figure
 """
 
@@ -264,7 +264,7 @@ def test_every_result_is_made_from_what_this_table_says(smoke):
     expected: dict[str, dict[str, str]] = {}
     for result, *roles in entries(PLANNED):
         expected.setdefault(result, {}).update(role.split("=") for role in roles)
-    plan = Plan(smoke)
+    plan = whole_plan(smoke)
     found = {
         f"{job.chapter}/{job.name}": {role: f"{other.chapter}/{other.name}" for role, other in job.inputs.items()}
         for job in plan.all()
@@ -278,14 +278,19 @@ def dry_run(checkout: Path, *arguments: str) -> dict[str, list[str]]:
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "workflow", checkout / "workflow")
     # as many cores as a bench may take, whatever this machine has
-    words = [sys.executable, "-m", "snakemake", "--cores", "2", "-n", "-p", *arguments]
-    run = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    found = {}
-    for command in re.findall(r"Shell command: (?:\$\S+ )?(pqgan .*)", run.stdout):
-        words = shlex.split(readable(command))
-        words = words[1 : words.index("&>")]
-        found[words[words.index("--out") + 1]] = words
+    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "-n", "-p", *arguments]
+    found: dict[str, list[str]] = {}
+    # what follows from a selection is planned once it is made
+    for _ in range(2):
+        run = subprocess.run(snakemake, cwd=checkout, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        for command in re.findall(r"Shell command: (?:\$\S+ )?(pqgan .*)", run.stdout):
+            words = shlex.split(readable(command))
+            words = words[1 : words.index("&>")]
+            assert found.setdefault(words[words.index("--out") + 1], words) == words
+        if "checkpoint jobs" not in run.stdout:
+            break
+        pretend_selected(load(checkout / "params.yaml"), checkout)
     return found
 
 
@@ -321,12 +326,12 @@ def test_every_item_is_rendered_into_its_own_file(commands):
 
 def test_a_latent_of_the_backbone_is_its_vae(params_path):
     """At the paper's scale, where a model from scratch is trained on the backbone's own autoencoder."""
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     backbone = plan.job("backbone", "backbone")
     assert plan.job("ldm", "vae").inputs["tokenizer"] is backbone
     assert plan.tokenizer_path("backbone-vae") == f"{backbone.path}/vae"
-    assert plan.tokenizer_path("selected-8") == plan.job("select", "f8").path
-    assert plan.tokenizer_path("selected-16") == plan.job("select", "f16").path
+    assert plan.tokenizer_path("selected-8") == plan.job("tokenizer", "f8-d128-S64-K512").path
+    assert plan.tokenizer_path("selected-16") == plan.job("tokenizer", "f16-d128-S64-K128").path
     evaluated = plan.job("evaluate", "backbone-vae").inputs
     assert {role: (job.chapter, job.name) for role, job in evaluated.items() if role in ("model", "set-val")} == {
         "model": ("backbone", "backbone"),
@@ -336,7 +341,7 @@ def test_a_latent_of_the_backbone_is_its_vae(params_path):
 
 def test_the_command_lines_of_the_backbone_s_latent_name_its_vae(params_path, tmp_path):
     """And fine-tuned models are evaluated on the set of their own size, under the paper's settings too."""
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     # what takes part in it alone, as a launcher stands before commands of several processes
     target = plan.job("evaluate", "backbone-vae").path
     found = dry_run(tmp_path, "--config", "scale=paper", "--", target)["evaluate/backbone-vae"]
@@ -347,7 +352,7 @@ def test_the_command_lines_of_the_backbone_s_latent_name_its_vae(params_path, tm
 
 
 def test_every_high_resolution_evaluation_is_on_both_sets_and_beside_the_backbone_s_vae(params_path):
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     jobs = plan.chapter("evaluate_finetuned")
     assert list(jobs) == ["selected-f8", "finetuned-f8", "selected-f16", "finetuned-f16", "backbone-vae"]
     for job in jobs.values():
@@ -357,7 +362,7 @@ def test_every_high_resolution_evaluation_is_on_both_sets_and_beside_the_backbon
 
 
 def test_a_published_autoencoder_plays_the_backbone_s_vae(params_path):
-    plan = Plan(load(params_path, "mini"))
+    plan = whole_plan(load(params_path, "mini"))
     found = {
         name: (job.inputs["model"].chapter, job.inputs["model"].name)
         for name, job in plan.chapter("evaluate_finetuned").items()
@@ -367,7 +372,7 @@ def test_a_published_autoencoder_plays_the_backbone_s_vae(params_path):
 
 
 def test_a_named_selection_is_made_from_the_named_one_alone(params_path):
-    plan = Plan(load(params_path, "paper"))
+    plan = whole_plan(load(params_path, "paper"))
     for name, best in (("f8", "f8-d128-S64-K512"), ("f16", "f16-d128-S64-K128")):
         inputs = plan.job("select", name).inputs
         assert {role: (job.chapter, job.name) for role, job in inputs.items()} == {f"model-{best}": ("tokenizer", best)}

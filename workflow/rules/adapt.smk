@@ -68,4 +68,4 @@ rule sample:
 
 rule adapted:
     input:
-        chapter_paths("backbone", "adapt", "samples"),
+        *chapter_paths("backbone", "adapt", "samples"),

@@ -3,14 +3,16 @@ import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from pqgan.errors import PqganError, SettingsError
-from pqgan.plan import Plan
+from pqgan.job import DIGEST
 from pqgan.report import contents
 from pqgan.cost.disk import training_bytes
 from pqgan.settings import load
 from pqgan.storage.atomic import write_bytes
+from pqgan.tokenizer.selected import plan_here
 
 unknown = set(config) - {"scale"}
 if unknown:
@@ -24,7 +26,7 @@ try:
     if not isinstance(config.get("scale", ""), str):
         # `scale=` and `scale=[a,b]` are no text, and are not to mean the file's own scale
         raise SettingsError(f"--config: scale: got {config['scale']!r}; allowed: the name of one scale")
-    PLAN = Plan(load("params.yaml", config.get("scale")))
+    PLAN = plan_here(load("params.yaml", config.get("scale")))
 except PqganError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
@@ -34,18 +36,47 @@ HARDWARE = PLAN.settings.scale.hardware
 WRITTEN = training_bytes(PLAN)
 
 
+def settled(jobs_of):
+    """Jobs of the plan, all of which have an address.
+
+    Snakemake first makes the selections that any of them waits for: `checkpoints` says so by an exception that input
+    functions let pass, and Snakemake calls them again once the selections are there.
+    """
+    global PLAN
+    waits_for = {selection.id for job in jobs_of(PLAN) for selection in job.awaits}
+    for id in sorted(waits_for):
+        checkpoints.select_tokenizer.get(id=id)
+    if waits_for:
+        PLAN = plan_here(PLAN.settings)
+    return list(jobs_of(PLAN))
+
+
 def planned_job(chapter, wildcards):
     """The job that a rule's {id} stands for."""
-    return PLAN.job(chapter, name_of(wildcards))
+    (job,) = settled(lambda plan: [plan.job(chapter, name_of(wildcards))])
+    if job.id != wildcards.id:
+        raise WorkflowError(
+            f"{chapter}: got {wildcards.id}, an address of other settings; planned now: {job.path}"
+        )
+    return job
 
 
 def planned(chapter):
-    """Regular expression of a chapter's ids, so that an old result on disk never matches a rule."""
-    return one_of(job.id for job in PLAN.chapter(chapter).values()) or "nothing"
+    """Regular expression of a chapter's ids, so that an old result on disk never matches a rule.
+
+    Of a job that waits for a selection only the name is known; `planned_job` looks at the rest of its id.
+    """
+    jobs = PLAN.chapter(chapter).values()
+    waiting = [re.escape(job.name) + f"-[0-9a-f]{{{DIGEST}}}" for job in jobs if job.awaits]
+    known = one_of(job.id for job in jobs if not job.awaits)
+    return "|".join([*waiting, *([known] if known else [])]) or "nothing"
 
 
 def one_of(names):
-    """Regular expression of some names, what they begin with told once: a sweep has thousands, all tried for each job."""
+    """One regular expression that matches any of the names, built as a prefix tree.
+
+    A sweep has thousands of names, and Snakemake tries the expression for each job.
+    """
     tails = {}
     for name in names:
         head, _, tail = name.partition("-")
@@ -57,7 +88,7 @@ def one_of(names):
 
 def name_of(wildcards):
     """The name of a job: its id without the digest."""
-    return wildcards.id[:-9]
+    return wildcards.id[: -DIGEST - 1]
 
 
 def which(wildcards):
@@ -92,9 +123,21 @@ def unless_made(chapter, inputs):
     return lambda wildcards: [] if Path(planned_job(chapter, wildcards).path).is_dir() else inputs(wildcards)
 
 
+def results_of(jobs_of):
+    """Two input functions: the results that have an address now, so that their jobs need not wait, and all of them."""
+    return (
+        lambda wildcards: [ancient(job.path) for job in jobs_of(PLAN, wildcards) if not job.awaits],
+        lambda wildcards: [ancient(job.path) for job in settled(lambda plan: jobs_of(plan, wildcards))],
+    )
+
+
 def chapter_paths(*chapters):
-    """Every result of some chapters."""
-    return [job.path for chapter in chapters for job in PLAN.chapter(chapter).values()]
+    """Input functions: every result of some chapters."""
+
+    def jobs_of(plan, wildcards):
+        return [job for chapter in chapters for job in plan.chapter(chapter).values()]
+
+    return results_of(jobs_of)
 
 
 def resources(runtime, devices, processes):
@@ -120,8 +163,8 @@ def training_resources(chapter):
     `disk_mb` is what it writes, where that is known; Snakemake shows it and does not ask Slurm for it.
     """
     asked = resources(HARDWARE.runtime, HARDWARE.gpus.of(chapter), HARDWARE.scheduled_devices(chapter))
-    if all(job.path in WRITTEN for job in PLAN.chapter(chapter).values()):
-        asked["disk_mb"] = lambda wildcards: -(-WRITTEN[planned_job(chapter, wildcards).path] // 10**6)
+    if all((chapter, name) in WRITTEN for name in PLAN.chapter(chapter)):
+        asked["disk_mb"] = lambda wildcards: -(-WRITTEN[chapter, name_of(wildcards)] // 10**6)
     return asked
 
 
@@ -161,9 +204,9 @@ def generator_options(wildcards):
     return [word for role in given for word in (f"--{role}", inputs[role].path)]
 
 
-def item_results(wildcards):
-    """Every result that a table or figure reads."""
-    return [ancient(job.path) for job in contents.inputs(PLAN, wildcards.item)]
+def item_results():
+    """Input functions: every result that a table or figure reads."""
+    return results_of(lambda plan, wildcards: contents.inputs(plan, wildcards.item))
 
 
 def make_writable(folder):
@@ -198,14 +241,31 @@ def plan_of_item(wildcards):
 
     reports/table1.tex carries no digest in its name, and Snakemake does not look behind a file that is there when the
     results it was made from have moved: without this it would call an old table up to date after `dvc pull`.
+
+    While an item waits for a selection, nothing tells that what is on disk is of the present settings, and Snakemake
+    does not look at time stamps of what waits for a checkpoint: another rule then stands between, which always runs.
     """
-    made_from = [SCALE, *(job.path for job in contents.inputs(PLAN, wildcards.item))]
-    file = Path(f"logs/planned/{wildcards.item}.txt")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(made_from) + "\n")
+    jobs = contents.inputs(PLAN, wildcards.item)
+    if any(job.awaits for job in jobs):
+        return f"logs/planned/{wildcards.item}.waits"
+    made_from = [SCALE, *(job.path for job in jobs)]
+    file = written(wildcards.item, made_from)
     if not is_stale(wildcards.item, made_from):
         os.utime(file, (1, 1))
     return str(file)
+
+
+def anew(wildcards):
+    """Input function: a small file that Snakemake, which compares contents too, finds changed every time."""
+    return str(written(wildcards.item, [SCALE, str(time.time_ns())]))
+
+
+def written(item, lines):
+    """The file that says what an item is made from."""
+    file = Path(f"logs/planned/{item}.txt")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n")
+    return file
 
 
 def item_labels(wildcards):

@@ -21,4 +21,4 @@ rule prepare_data:
 
 rule data:
     input:
-        chapter_paths("data"),
+        *chapter_paths("data"),

@@ -41,7 +41,7 @@ rule fetch_baseline:
 
 rule references:
     input:
-        chapter_paths("reference", "published", "backbone"),
+        *chapter_paths("reference", "published", "backbone"),
 
 
 rule evaluate_generation:
@@ -112,4 +112,4 @@ rule bench_matching:
 
 rule evaluated:
     input:
-        chapter_paths("generation", "speed", "matching"),
+        *chapter_paths("generation", "speed", "matching"),

@@ -48,4 +48,4 @@ rule evaluate_finetuned:
 
 rule finetuned:
     input:
-        chapter_paths("finetune", "evaluate_finetuned"),
+        *chapter_paths("finetune", "evaluate_finetuned"),

@@ -26,4 +26,4 @@ rule train_ldm:
 
 rule ldms:
     input:
-        chapter_paths("ldm"),
+        *chapter_paths("ldm"),

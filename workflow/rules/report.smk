@@ -5,9 +5,18 @@
 report: "../report/workflow.rst"
 
 
+# Of an item that waits for a selection: whatever is on disk, it is made anew or found to be of the present settings.
+rule await_selection:
+    input:
+        anew,
+    output:
+        touch("logs/planned/{item}.waits"),
+    localrule: True
+
+
 rule render_table:
     input:
-        results=item_results,
+        *item_results(),
         plan=plan_of_item,
     output:
         tex=report(
@@ -31,7 +40,7 @@ rule render_table:
 
 rule render_figure:
     input:
-        results=item_results,
+        *item_results(),
         plan=plan_of_item,
     output:
         pdf="reports/{item}.pdf",

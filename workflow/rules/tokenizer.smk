@@ -44,9 +44,10 @@ rule evaluate_tokenizer:
         "{resources.launcher}pqgan evaluate-tokenizer {params.job:q} {params.options:q} --out {output:q} &> {log:q}"
 
 
-rule select_tokenizer:
+# What follows from a selection has an address once it is made, hence a checkpoint.
+checkpoint select_tokenizer:
     input:
-        models=made_from_all("select", "model-"),
+        models=unless_made("select", made_from_all("select", "model-")),
         metrics=unless_made("select", made_from_all("select", "metrics-")),
     output:
         directory(f"results/{SCALE}/select/{{id}}"),
@@ -67,4 +68,4 @@ rule select_tokenizer:
 
 rule tokenizers:
     input:
-        chapter_paths("tokenizer", "evaluate", "select"),
+        *chapter_paths("tokenizer", "evaluate", "select"),

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 from pqgan.records import Measurement
-from pqgan.settings.names import BACKBONE_VAE
+from pqgan.settings.names import BACKBONE_VAE, selected_factor
 
 from .baselines import COARSE, FINE
 from .comparisons import better
@@ -11,8 +11,6 @@ from .contrasts import FAILS, HOLDS, OPEN
 from .evidence import ON, Evidence
 from .findings import Finding, absent, beside, number, title
 
-PREFIX = "selected-"
-"""Of the latents on a selected tokenizer."""
 CHAPTER = "generation"
 
 
@@ -30,8 +28,8 @@ def _latents(evidence: Evidence) -> dict[str, tuple[str, Measurement]]:
 def pq_over_vae(evidence: Evidence) -> list[Finding]:
     """gFID on each PQ less that on each other latent, and F=16 less F=8."""
     gfid = _latents(evidence)
-    pq = {tokenizer: name for name, (tokenizer, _) in gfid.items() if tokenizer.startswith(PREFIX)}
-    fine, coarse = (pq.get(f"{PREFIX}{F}") for F in (FINE, COARSE))
+    pq = {factor: name for name, (tokenizer, _) in gfid.items() if (factor := selected_factor(tokenizer))}
+    fine, coarse = (pq.get(F) for F in (FINE, COARSE))
     others = [name for name in gfid if name not in pq.values()]
     pairs = [(one, other) for other in others for one in (fine, coarse) if one]
     if fine and coarse:
@@ -54,8 +52,8 @@ def orders_differ(evidence: Evidence) -> list[Finding]:
     """Of some pair of latents, the one with the better rFID has the worse gFID."""
     both = {}
     for name, (tokenizer, gfid) in _latents(evidence).items():
-        if tokenizer.startswith(PREFIX):
-            tokenizer = evidence.selected(int(tokenizer.removeprefix(PREFIX)))
+        if factor := selected_factor(tokenizer):
+            tokenizer = evidence.selected(factor)
         rfid = tokenizer and evidence.value("evaluate", tokenizer, "rfid", ON)
         if rfid:
             both[name] = rfid, gfid

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.settings import Settings
+from pqgan.settings.names import selected_factor
 
 from .. import contents, formats, wording
 from ..results import Results
@@ -89,8 +90,8 @@ def _neighbours(behind: list[Measurement]) -> str:
 
 def _tokenizer(results: Results, reference: str) -> str:
     """The configuration behind selected-F, or the tokenizer's own name."""
-    if reference.startswith("selected-"):
-        return results.selected(int(reference.removeprefix("selected-"))).run
+    if factor := selected_factor(reference):
+        return results.selected(factor).run
     return reference
 
 

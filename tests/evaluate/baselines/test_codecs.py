@@ -7,6 +7,7 @@ import pytest
 import skimage
 import torch
 from PIL import Image, features
+from whole_plan import whole_plan
 
 from pqgan.cli import main
 from pqgan.errors import DataError, ResourceError, SettingsError
@@ -14,7 +15,6 @@ from pqgan.evaluate.baselines import codecs, fetch
 from pqgan.evaluate.baselines.codecs import Codec
 from pqgan.evaluate.baselines.open import open_model
 from pqgan.evaluate.networks.pixels import to_float, to_uint8
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.settings.codecs import METHODS
 from pqgan.storage.json_files import read_object
@@ -148,7 +148,7 @@ def test_a_pillow_without_the_codec_says_so(monkeypatch):
 
 
 def test_a_fetched_codec_is_a_folder_that_says_which(smoke, tmp_path):
-    job = Plan(smoke).job("published", "jpeg@1")
+    job = whole_plan(smoke).job("published", "jpeg@1")
     fetch.run(smoke, job, out=tmp_path / "codec")
     assert {path.name for path in (tmp_path / "codec").iterdir()} == {"codec.json", "provenance.json", "SHA256SUMS"}
     assert read_object(tmp_path / "codec" / "codec.json", "a codec") == {"codec": "jpeg@1"}

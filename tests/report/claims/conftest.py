@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.report.claims.evidence import Evidence
 from pqgan.report.tables.paper import paper_rows
@@ -60,7 +60,7 @@ def evidence_of() -> Callable[..., Evidence]:
     """(settings, records, selected configurations) -> the evidence."""
 
     def made(settings, records=(), chosen=()) -> Evidence:
-        return Evidence(Plan(settings), Told(dict(records), dict(chosen)), paper_rows)
+        return Evidence(whole_plan(settings), Told(dict(records), dict(chosen)), paper_rows)
 
     return made
 

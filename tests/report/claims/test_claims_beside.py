@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.report.claims.catalogue import CLAIMS, Judged
 from pqgan.report.claims.contrasts import FAILS, HOLDS, OPEN
 from pqgan.report.claims.evidence import Evidence
@@ -152,7 +152,7 @@ def test_claims_that_no_training_tests_keep_their_outcome(told):
 
 
 def test_without_trainings_of_it_the_table_is_as_it_was(plain, told):
-    assert claims_beside.judged_beside(Plan(plain), told._results) == []
+    assert claims_beside.judged_beside(whole_plan(plain), told._results) == []
     group = Group("1. ", [], OPEN)
     assert claims_beside.widened(group, CLAIMS[0], []) is group
     assert claims_beside.columns([], []) == []

@@ -1,6 +1,7 @@
 """Claims about high resolution: what the VAE loses, what PQ keeps, and which is better."""
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.plan import Plan
 from pqgan.report.claims import resolution
@@ -26,7 +27,7 @@ def told(smoke, evidence_of, hand, monkeypatch, params_path):
     settings = smoke.model_copy(update={"scale": smoke.scale.model_copy(update={"data": data})})
 
     def made(values=None, names=("backbone-vae", "kl-f8-d4"), found=None, double="val_double"):
-        own = [name for name in PLANNED(Plan(smoke), CHAPTER) if name.startswith(("selected-", "finetuned-"))]
+        own = [name for name in PLANNED(whole_plan(smoke), CHAPTER) if name.startswith(("selected-", "finetuned-"))]
         chapter = dict.fromkeys([*own, *names])
         monkeypatch.setattr(Plan, "chapter", lambda self, name: chapter if name == CHAPTER else PLANNED(self, name))
         values = VALUES | {"backbone-vae": VALUES["kl-f8-d4"]} | (values or {})

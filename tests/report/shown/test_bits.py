@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from matplotlib.colors import same_color
+from whole_plan import whole_plan
 
 from pqgan.plan import Plan
 from pqgan.records import FeatureNetwork, Measurement, Record
@@ -115,7 +116,7 @@ class Stub:
 @pytest.fixture
 def figure_of(smoke):
     def made(*records: Record):
-        plan = Plan(smoke)
+        plan = whole_plan(smoke)
         with figures.style():
             return bits.figure_bits(smoke, plan, Stub(plan, list(records)))
 

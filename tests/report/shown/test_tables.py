@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from whole_plan import whole_plan
 
-from pqgan.plan import Plan
 from pqgan.records import read_record
 from pqgan.report import render
 from pqgan.report.tables import schedule
@@ -138,7 +138,7 @@ def test_the_schedule_s_rate_is_multiplied_where_the_training_s_was(synthetic, c
     settings = load(changed_params("scales.smoke.overrides.training.scale_lr", True), "smoke")
     changed = type(synthetic)(settings, tmp_path / "run", ["table4"])
     monkeypatch.chdir(changed.root)
-    table = render.run(settings, Plan(settings), "table4", tmp_path / "table4.tex")
+    table = render.run(settings, whole_plan(settings), "table4", tmp_path / "table4.tex")
     rates = [line[-1] for line in lines_of(table, changed)]
     assert rates[:4] == ["4×10⁻³", "4×10⁻³", "2×10⁻³", "2×10⁻³"]
     assert rates[4:] == [line[-1] for line in SCHEDULE[4:]]
@@ -148,7 +148,7 @@ def test_each_training_s_batch_is_its_own(synthetic, changed_params, tmp_path, m
     settings = load(changed_params("scales.smoke.finetune.batch", 2), "smoke")
     changed = type(synthetic)(settings, tmp_path / "run", ["table4"])
     monkeypatch.chdir(changed.root)
-    table = render.run(settings, Plan(settings), "table4", tmp_path / "table4.tex")
+    table = render.run(settings, whole_plan(settings), "table4", tmp_path / "table4.tex")
     assert [line[4] for line in lines_of(table, changed)] == [4, 4, 2, 2, *(line[4] for line in SCHEDULE[4:])]
 
 
