@@ -73,15 +73,16 @@ class ImageFolder(Section):
     archive: str | None = Field(default=None, pattern=ARCHIVE, exclude_if=_is_none)
     """Below the data root; unpacked into the first folder of path where that is not there."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=_is_none)
-    """Of the archive, checked before it is unpacked; where not given, a tar's content is not checked at all."""
+    """Of the archive, which it has to be given with: it is checked before anything is unpacked."""
 
     @model_validator(mode="after")
     def _archive_goes_below_the_root(self) -> "ImageFolder":
         parts = PurePosixPath(self.path).parts
         if self.archive and (not parts or parts[0] == "/" or ".." in parts):
             raise ValueError(f"path is {self.path!r}; allowed beside archive: a folder below the data root")
-        if self.sha256 and not self.archive:
-            raise ValueError("sha256 is given without archive; allowed: both, archive alone, or neither")
+        if bool(self.archive) != bool(self.sha256):
+            alone = "archive" if self.archive else "sha256"
+            raise ValueError(f"{alone} is given alone; allowed: archive with its sha256, or neither")
         return self
 
 

@@ -41,6 +41,10 @@ def packed(photographs, data_root):
     return pack
 
 
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -49,7 +53,7 @@ def contents(folder):
 @pytest.mark.parametrize("outer", [True, False])
 def test_all_of_it_below_the_folder_wanted(packed, photographs, data_root, kind, suffix, outer):
     path = packed(kind, outer, suffix)
-    provide(path, data_root / "set", "train", None)
+    provide(path, data_root / "set", "train", sha256(path))
     assert contents(data_root / "set") == contents(photographs)
     assert sorted(os.listdir(data_root)) == [path.name, "set"]
     assert stat.S_IMODE((data_root / "set").stat().st_mode) == 0o755
@@ -58,20 +62,20 @@ def test_all_of_it_below_the_folder_wanted(packed, photographs, data_root, kind,
 def test_an_archive_without_the_folder_wanted(packed, data_root):
     path = packed()
     with pytest.raises(DataError, match=r"holds no folder test, but photos-160; correct path or archive of the set"):
-        provide(path, data_root / "set", "test", None)
+        provide(path, data_root / "set", "test", sha256(path))
     assert os.listdir(data_root) == [path.name]
 
 
 def test_an_empty_archive(data_root):
     tarfile.open(data_root / "empty.tar", "w").close()
     with pytest.raises(DataError, match=r"empty\.tar: holds no folder .*nothing; correct path or archive"):
-        provide(data_root / "empty.tar", data_root / "set", "", None)
+        provide(data_root / "empty.tar", data_root / "set", "", sha256(data_root / "empty.tar"))
     assert os.listdir(data_root) == ["empty.tar"]
 
 
 def test_another_archive_than_expected(packed, photographs, data_root):
     path = packed()
-    found, expected = hashlib.sha256(path.read_bytes()).hexdigest(), "0" * 64
+    found, expected = sha256(path), "0" * 64
     with pytest.raises(DataError, match=f"sha256 is {found}; the settings say {expected}; get it from its source"):
         provide(path, data_root / "set", "train", expected)
     assert os.listdir(data_root) == [path.name]
@@ -93,7 +97,7 @@ def test_where_locks_do_not_work_the_first_to_finish_wins(packed, data_root, mon
 
     monkeypatch.setattr("fcntl.flock", no_locks)
     monkeypatch.setattr(archives, "_unpack", meanwhile)
-    provide(path, data_root / "set", "train", None)
+    provide(path, data_root / "set", "train", sha256(path))
     assert contents(data_root / "set") == {"train/theirs": b""}
     assert sorted(os.listdir(data_root)) == [path.name, "set"]
 
@@ -103,7 +107,8 @@ def command(changed_params, tmp_path):
     """Arguments of prepare-data for a set with an archive."""
 
     def arguments(out="own", **keys):
-        source = {"source": "folder", "path": "photos/train", "classes": True, "size": 16, "archive": "photos.tar.gz"}
+        source = {"source": "folder", "path": "photos/train", "classes": True, "size": 16}
+        source |= {"archive": "photos.tar.gz", "sha256": "0" * 64}
         params = changed_params("scales.smoke.data.sets.own", source | keys)
         return [
             *("prepare-data", "own", "--params", str(params), "--scale", "smoke"),
@@ -115,7 +120,7 @@ def command(changed_params, tmp_path):
 
 def test_prepare_data_unpacks_once(packed, command, tmp_path, capsys):
     path = packed()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path)
     assert main(command(sha256=digest)) == 0
     assert "unpacking into" in capsys.readouterr().out
     prepared = PreparedSet(tmp_path / "own" / "own")
@@ -127,13 +132,13 @@ def test_prepare_data_unpacks_once(packed, command, tmp_path, capsys):
 
 
 def test_prepare_data_refuses_in_one_line(packed, command, data_root, tmp_path, capsys):
-    with tarfile.open(packed("tar", suffix="tar"), "a") as file:
+    path = packed("tar", suffix="tar")
+    with tarfile.open(path, "a") as file:
         file.addfile(tarfile.TarInfo("photos-160/../../evil"))
-    assert main(command(archive="photos.tar")) == 3
+    assert main(command(archive="photos.tar", sha256=sha256(path))) == 3
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert line.startswith(f"pqgan prepare-data: {data_root}/photos.tar: refused whole, as 1 members")
-    assert "photos-160/../../evil (leads out of its folder)" in line
+    assert line.startswith(f"pqgan prepare-data: {data_root}/photos.tar: cannot be unpacked ('photos-160/../../evil'")
     assert os.listdir(data_root) == ["photos.tar"]
     assert not (tmp_path / "own").exists()
 
@@ -141,8 +146,8 @@ def test_prepare_data_refuses_in_one_line(packed, command, data_root, tmp_path, 
 def test_two_commands_at_the_same_time(packed, photographs, command, noise, data_root, tmp_path):
     for i in range(200):  # so that the second comes while the first is at it
         noise(photographs / "val" / "n1" / f"more{i}.png", 64, 64, seed=i)
-    packed()
-    shells = [[sys.executable, "-m", "pqgan.cli", *command(out)] for out in ("one", "two")]
+    digest = sha256(packed())
+    shells = [[sys.executable, "-m", "pqgan.cli", *command(out, sha256=digest)] for out in ("one", "two")]
     both = [subprocess.Popen(shell, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for shell in shells]
     said = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
@@ -167,7 +172,8 @@ def test_neither_folder_nor_archive(packed, data_root, command, capsys, there):
     ("keys", "said"),
     [
         ({"archive": "photos.rar"}, "archive"),
-        ({"archive": None, "sha256": "0" * 64}, "sha256 is given without archive"),
+        ({"archive": None}, "sha256 is given alone; allowed: archive with its sha256"),
+        ({"sha256": None}, "archive is given alone; allowed: archive with its sha256"),
         ({"sha256": "abc"}, "sha256"),
         ({"path": "/data/photos"}, "path is '/data/photos'; allowed beside archive"),
         ({"path": "../photos"}, "allowed beside archive"),
