@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from pqgan.errors import DataError
 from pqgan.items import Rendered
@@ -19,7 +18,7 @@ from pqgan.storage.json_files import in_line, read_bytes, read_model
 from pqgan.storage.outputs import check_file
 from pqgan.storage.signed import is_signed_page, signed_page
 
-from . import contents, dag, formats, origins
+from . import chapter_table, contents, formats, origins
 from .text import cleaned
 from .times import RunTimes, run_times
 
@@ -60,7 +59,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         backbone=settings.scale.adapt.backbone,
         items=items,
         long=LONG,
-        dag=Markup(dag.svg(plan)),
+        chapters=chapter_table.rows(plan),
         settings=yaml.safe_dump(
             cleaned(settings.scale.model_dump(mode="json")), sort_keys=False, width=110, allow_unicode=True
         ),
