@@ -8,12 +8,7 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def first_of(items: list[str], total: int | None = None) -> str:
-    """The first few of them, and how many more there are.
-
-    Args:
-        items: to list.
-        total: how many there are in all, where items holds only the first.
-    """
-    more = (len(items) if total is None else total) - SHOWN
+def first_of(items: list[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = len(items) - SHOWN
     return "; ".join(items[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
