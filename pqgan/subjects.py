@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
+from pqgan.settings.configurations import BY_KIND
+
 
 def code_bits(K: int) -> int:
     """Bits that a code of K words takes as stored: ceil(log2 K)."""
@@ -49,7 +51,8 @@ class Encoded(Facts):
 class Reconstruction(Facts):
     """A tokenizer, or a codec, which has neither F nor d."""
 
-    kind: Literal["pq", "linear", "kl", "vqgan", "tiny", "codec"]
+    kind: str
+    """As in params.yaml; tiny and codec of what is not trained here."""
     F: PositiveInt | None = None
     d: PositiveInt | None = None
     S: PositiveInt | None = None
@@ -64,13 +67,15 @@ class Reconstruction(Facts):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "Reconstruction":
+        if self.kind not in (*BY_KIND, "tiny", "codec"):
+            raise ValueError(f"kind is {self.kind!r}; expected {', '.join(BY_KIND)}, tiny or codec")
         if self.kind == "codec":
             if None in (self.method, self.library, self.encoded):
                 raise ValueError("no method, library or encoded, which a codec has")
             return self
         if None in (self.F, self.d):
             raise ValueError("no F or d, which a tokenizer has")
-        if self.kind in ("pq", "linear") and None in (self.S, self.K):
+        if self.kind in BY_KIND and BY_KIND[self.kind].network == "pq" and None in (self.S, self.K):
             raise ValueError("no S or K, which a product-quantised tokenizer has")
         if self.published is not None and None in (self.method, self.latent):
             raise ValueError("no method or latent, which a published tokenizer has")

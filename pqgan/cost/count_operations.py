@@ -21,7 +21,8 @@ from pqgan.engine.launch import make_fabric
 from pqgan.evaluate.networks.clip import Clip
 from pqgan.evaluate.networks.inception import Inception
 from pqgan.plan import Plan
-from pqgan.settings import KLConfig, PQConfig, Settings, VQGANConfig
+from pqgan.settings import Settings
+from pqgan.settings.configurations import BY_KIND
 from pqgan.settings.diffusion import UNetShape
 from pqgan.settings.evaluation import Features, RandomClip
 from pqgan.settings.hardware import Hardware
@@ -30,7 +31,8 @@ from pqgan.settings.trunk import Trunk
 from pqgan.storage.outputs import check_file
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.discriminator import PatchGAN
-from pqgan.tokenizer.load import Tokenizer, wrap
+from pqgan.tokenizer.kinds import Tokenizer
+from pqgan.tokenizer.load import wrap
 from pqgan.tokenizer.perceptual import Perceptual
 from pqgan.tokenizer.step import Generator, TokenizerStep
 
@@ -96,12 +98,7 @@ Step = Callable[[], object]
 
 def _tokenizer(settings: Settings, work: Work) -> tuple[list[nn.Module], Step]:
     trunk, side = Trunk.model_validate(work["trunk"]), work["resolution"]
-    shape = {"F": trunk.factor, "d": work["d"]}
-    config = {
-        "pq": lambda: PQConfig(S=1, K=2, **shape),
-        "kl": lambda: KLConfig(kind="kl", **shape),
-        "vqgan": lambda: VQGANConfig(kind="vqgan", K=2, **shape),
-    }[work["kind"]]()
+    config = BY_KIND[work["kind"]].smallest(trunk.factor, work["d"])
     model = build(config, trunk, settings.reading, seed=0)
     if work["does"] == "train":
         return _tokenizer_update(settings, work, Generator(model.train(), config), side)
@@ -115,8 +112,7 @@ def _pass(tokenizer: Tokenizer, work: Work) -> Step:
         images = torch.zeros(1, 3, side, side)
         return lambda: tokenizer.encode(images, "z_e")
     latents = torch.zeros(1, tokenizer.channels, side // tokenizer.factor, side // tokenizer.factor)
-    continuous = {} if tokenizer.kind == "kl" else {"force_not_quantize": True}
-    return lambda: tokenizer.model.decode(latents, **continuous)
+    return lambda: tokenizer.decode_unquantised(latents)
 
 
 def _tokenizer_update(settings: Settings, work: Work, generator: nn.Module, side: int) -> tuple[list[nn.Module], Step]:

@@ -59,7 +59,7 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
             update = network_passes.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + network_passes.searched(config, training.resolution)
             seen = (training.steps // 2 if of_both else training.steps) * batches[chapter]
-            parameters = counts.parameters(update) + config.d * getattr(config, "K", 0)
+            parameters = counts.parameters(update) + config.in_codebooks
             label = f"{'sweep' if swept else 'fine-tuning'}, F={config.F}"
             yield Task(label, job, once * seen, parameters, 3 * parameters)
 

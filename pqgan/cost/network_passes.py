@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from pqgan.errors import DataError
-from pqgan.settings import KLConfig, LinearConfig, Settings
+from pqgan.settings import LinearConfig, Settings
 from pqgan.settings.configurations import TokenizerConfig
 from pqgan.settings.diffusion import UNetShape
 from pqgan.storage.atomic import write_text
@@ -39,7 +39,7 @@ def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution
     work = {
         "network": "tokenizer",
         "does": does,
-        "kind": config.kind,
+        "kind": config.network,
         "d": config.d,
         "trunk": section.trunk(config).model_dump(mode="json"),
         "resolution": resolution,
@@ -59,7 +59,7 @@ def backbone_vae(settings: Settings, does: str, resolution: int) -> Work:
 
 def searched(config: TokenizerConfig, resolution: int) -> int:
     """Operations of the search for the nearest codewords of one image: as many distances as a matrix product has."""
-    return 0 if isinstance(config, KLConfig) else 2 * (resolution // config.F) ** 2 * config.d * config.K
+    return 2 * (resolution // config.F) ** 2 * config.search_products
 
 
 def projected(config: LinearConfig, resolution: int) -> int:

@@ -19,7 +19,8 @@ from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 from pqgan.storage.outputs import new_result
 from pqgan.tokenizer.build import build
-from pqgan.tokenizer.load import Tokenizer, load_tokenizer
+from pqgan.tokenizer.kinds import Tokenizer
+from pqgan.tokenizer.load import load_tokenizer
 
 from .backbone import assembled, create
 from .ldm import ClassEmbedding

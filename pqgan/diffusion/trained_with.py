@@ -13,7 +13,7 @@ from pqgan.errors import DataError
 from pqgan.origin import FILE
 from pqgan.storage.json_files import read_model
 from pqgan.tokenizer.identity import identity
-from pqgan.tokenizer.load import Tokenizer
+from pqgan.tokenizer.kinds import Tokenizer
 
 
 class Latents(BaseModel):

@@ -22,7 +22,7 @@ from pqgan.engine.step_random import Draws
 from pqgan.job import Job
 from pqgan.settings import Settings
 from pqgan.settings.diffusion import Phase
-from pqgan.tokenizer.load import Tokenizer
+from pqgan.tokenizer.kinds import Tokenizer
 
 from .step import Denoiser, DenoisingStep
 from .trained_with import provenance_of

@@ -27,7 +27,7 @@ from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
 from pqgan.settings.readings import MetricsReading
 from pqgan.storage.outputs import new_result
-from pqgan.tokenizer.load import Tokenizer
+from pqgan.tokenizer.kinds import Tokenizer
 
 from . import original_features
 from .baselines.open import open_model

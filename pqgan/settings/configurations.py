@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -41,6 +41,12 @@ class Configuration(Section):
     but the claims reads it.
     """
 
+    network: ClassVar[str]
+    """Kind whose networks it has, and whose file in pqgan/tokenizer/kinds builds it."""
+    method: ClassVar[str]
+    latent: ClassVar[str]
+    """As Table 1 calls them."""
+
     F: Factor
     """Downsampling factor."""
     seed: Seed | None = None
@@ -60,6 +66,22 @@ class Configuration(Section):
         """Whether nothing but the claims reads it."""
         return self.seed is not None
 
+    @classmethod
+    def smallest(cls, F: int, d: int) -> Self:
+        """Of this shape with the fewest codewords, which make no difference to its networks."""
+        codebooks = {key: value for key, value in {"S": 1, "K": 2}.items() if key in cls.model_fields}
+        return cls(kind=kind_of(cls), F=F, d=d, **codebooks)
+
+    @property
+    def in_codebooks(self) -> int:
+        """Numbers in its codebooks: S codebooks of K words of d/S, or one of K words of d."""
+        return self.d * getattr(self, "K", 0)
+
+    @property
+    def search_products(self) -> int:
+        """Products in the distances of a position to all codewords."""
+        return self.in_codebooks
+
     @model_serializer(mode="wrap")
     def _only_what_is_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # addresses are those of the time before there were seeds and paths
@@ -69,6 +91,8 @@ class Configuration(Section):
 
 class PQConfig(Configuration, Codebooks):
     """A point of the sweep (section 4.2)."""
+
+    network, method, latent = "pq", "PQGAN", "PQ"
 
     kind: Literal["pq"] = "pq"
     path: bool = False
@@ -90,6 +114,8 @@ class PQConfig(Configuration, Codebooks):
 class LinearConfig(Configuration, Codebooks):
     """Principal components of patches, product-quantised by k-means: no network, no gradient; not in the paper."""
 
+    network, method, latent = "pq", "PCA + PQ, linear", "PQ"
+
     kind: Literal["linear"]
 
     @property
@@ -105,6 +131,8 @@ class LinearConfig(Configuration, Codebooks):
 class KLConfig(Configuration):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
 
+    network, method, latent = "kl", "LDM VAE", "KL"
+
     kind: Literal["kl"]
     d: Channels
     kl_weight: PositiveFloat = 1e-6
@@ -116,6 +144,8 @@ class KLConfig(Configuration):
 
 class VQGANConfig(Configuration):
     """A plain VQGAN (diffusers VQModel) on the same trunk."""
+
+    network, method, latent = "vqgan", "VQGAN", "VQ"
 
     kind: Literal["vqgan"]
     d: Channels
@@ -133,6 +163,17 @@ class VQGANConfig(Configuration):
 
 AnyConfig = PQConfig | LinearConfig | KLConfig | VQGANConfig
 TokenizerConfig = Annotated[AnyConfig, Field(discriminator="kind")]
+"""A baseline."""
+
+
+def kind_of(config: type[Configuration]) -> str:
+    """What a line of params.yaml names it by."""
+    (kind,) = get_args(config.model_fields["kind"].annotation)
+    return kind
+
+
+BY_KIND: dict[str, type[Configuration]] = {kind_of(config): config for config in get_args(AnyConfig)}
+"""By the kind that a line of params.yaml names."""
 
 
 class Grid(Section):

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from pqgan.errors import SettingsError
 
+from .configurations import BY_KIND
 from .names import shown
 from .params_file import read_params
 from .readings import Reading
@@ -22,11 +23,10 @@ def one_line(error: ValidationError, where: str) -> str:
     first, *more = error.errors()
     # pydantic puts the tag of a union into the path, and a mark behind a key; they are no keys of the file
     tags = ("wheel_photos", "folder", "number", "by chapter", "[key]")
-    kinds = ("pq", "linear", "kl", "vqgan")  # behind the number of a line; linear is a key too
     key = ".".join(
         _readable(str(part))
         for before, part in pairwise(("", *first["loc"]))
-        if part not in tags and not (part in kinds and isinstance(before, int))
+        if part not in tags and not (part in BY_KIND and isinstance(before, int))  # linear is a key too
     )
     message = first["msg"].removeprefix("Value error, ")
     got = "" if isinstance(first["input"], dict) else f" got {shown(first['input'])};"

@@ -14,7 +14,7 @@ from pqgan.data.names import shown
 from pqgan.data.pixels import MAX_PIXELS, Profile, decode, resize
 from pqgan.errors import NumericalError, ResourceError
 
-from .load import Tokenizer
+from .kinds import Tokenizer
 
 BATCH_PIXELS = 1 << 20
 """Of a batch where no number of images is asked for: 16 images of 256 px, one of a megapixel or more."""

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_unshuffle
 
 from pqgan.data.batches import Batch
 from pqgan.engine.loop import Update
 from pqgan.engine.step_random import Draws
 from pqgan.engine.timed_parts import section
-from pqgan.settings import KLConfig
 
-from .losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to_standard_normal
-from .refinement import DOWN
+from .kinds import BY_CLASS
+from .losses import adaptive_weight, hinge_discriminator, hinge_generator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,16 +25,15 @@ class Generator(nn.Module):
 
     def __init__(self, model: nn.Module, config: Any):
         super().__init__()
-        self.model = model
-        self.kl_weight = config.kl_weight if isinstance(config, KLConfig) else None
+        self.model, self.config = model, config
+        self.kind = BY_CLASS[type(model).__name__]
         # autograd cannot stop at the last layer of a compiled network, whose backward pass is one piece
         self._entering = None
         self.last_layer.register_forward_pre_hook(self._note_entering)
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        refinement = getattr(self.model, "refinement", None)
-        return self.model.decoder.conv_out if refinement is None else refinement.conv_out
+        return self.kind.last_layer(self.model)
 
     def _note_entering(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
         if self.training and torch.is_grad_enabled():
@@ -44,10 +41,7 @@ class Generator(nn.Module):
 
     def noise_shape(self, images: Tensor) -> tuple[int, ...] | None:
         """Of the noise that `forward` wants for images (B, 3, H, W): (B, d, h, w); None for those that want none."""
-        if self.kl_weight is None:
-            return None
-        factor = 2 ** (len(self.model.config.block_out_channels) - 1)
-        return len(images), self.model.config.latent_channels, images.shape[2] // factor, images.shape[3] // factor
+        return self.kind.noise_shape(self.model, images)
 
     def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Reconstruct.
@@ -59,23 +53,9 @@ class Generator(nn.Module):
         Returns:
             reconstruction (B, 3, H, W), scalar regulariser, and what entered the last layer (B, C, H, W), detached.
         """
-        sample, regulariser = self._reconstruct(images, noise)
+        sample, regulariser = self.kind.reconstruct_in_training(self.model, self.config, images, noise)
         entering, self._entering = self._entering, None
         return sample, regulariser, entering
-
-    def _reconstruct(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        name = type(self.model).__name__
-        if name == "PQModel":
-            output = self.model(images)
-            return output.sample, output.loss
-        if name == "VQModel":
-            z_q, commitment, _ = self.model.quantize(self.model.encode(images).latents)
-            return self.model.decode(z_q, force_not_quantize=True).sample, commitment
-        posterior = self.model.encode(images).latent_dist
-        sample = self.model.decode(posterior.mean + posterior.std * noise.to(posterior.mean)).sample
-        # latent diffusion sums its reconstruction loss over values where ours is a mean: the KL is divided alike
-        values = images[0].numel()
-        return sample, self.kl_weight * kl_to_standard_normal(posterior.mean, posterior.logvar) / values
 
     def at_last_layer(self, entering: Tensor, gradients: list[Tensor]) -> Tensor:
         """Gradients at the reconstruction, carried on to the decoder's last weights.
@@ -88,13 +68,7 @@ class Generator(nn.Module):
             (n, 3, C, 3, 3); (n, 48, C, 3, 3) of a refinement
         """
         layer = self.last_layer
-        if getattr(self.model, "refinement", None) is not None:
-            # what leaves the layer is laid out as pixels, and added
-            gradients = [pixel_unshuffle(gradient, DOWN) for gradient in gradients]  # (B, 48, H/4, W/4)
-        else:
-            # PQModel turns what leaves the layer back to [-1, 1]
-            scale = getattr(self.model, "input_scale", torch.ones((), device=entering.device))
-            gradients = [gradient / scale for gradient in gradients]
+        gradients = [self.kind.behind_last_layer(self.model, gradient) for gradient in gradients]
         side_by_side = torch.cat(gradients, dim=1)  # (B, n 3, H, W)
         shape = (side_by_side.shape[1], *layer.weight.shape[1:])
         found = nn.grad.conv2d_weight(entering.to(side_by_side), shape, side_by_side, padding=layer.padding)

@@ -6,8 +6,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from safetensors.torch import load_file, save_file
 
 from pqgan.errors import DataError
-from pqgan.tokenizer import load
 from pqgan.tokenizer.build import build
+from pqgan.tokenizer.kinds import vqgan
 from pqgan.tokenizer.load import load_tokenizer, wrap
 
 TRUNK = {
@@ -176,7 +176,7 @@ def test_a_large_codebook_is_searched_in_blocks_with_the_same_codes(images, monk
     whole, codes = tokenizer.round_trip(images)
     calls = []
     tokenizer.model.quantize.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
-    monkeypatch.setattr(load, "DISTANCES", 2 * codes[0].numel() * 40)
+    monkeypatch.setattr(vqgan, "DISTANCES", 2 * codes[0].numel() * 40)
     parts, found = tokenizer.round_trip(images)
     assert calls == [2, 1]
     assert torch.equal(found, codes)

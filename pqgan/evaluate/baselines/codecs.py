@@ -23,7 +23,7 @@ from pqgan.errors import ResourceError, SettingsError
 from pqgan.evaluate.networks.pixels import to_float, to_uint8
 from pqgan.records import FeatureNetwork
 from pqgan.settings.codecs import METHODS, canonical, parse
-from pqgan.tokenizer.load import Tokenizer
+from pqgan.tokenizer.kinds import Tokenizer
 
 
 @dataclass(frozen=True)

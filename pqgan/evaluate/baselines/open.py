@@ -17,7 +17,8 @@ from pqgan.storage.atomic import write_text
 from pqgan.storage.json_files import read_model, regular
 from pqgan.storage.manifest import sha256
 from pqgan.storage.tensor_headers import INDEX, WEIGHTS
-from pqgan.tokenizer.load import Tokenizer, load_model, load_tokenizer, wrap
+from pqgan.tokenizer.kinds import Tokenizer
+from pqgan.tokenizer.load import load_model, load_tokenizer, wrap
 from pqgan.weights import locate
 from pqgan.weights.tensors import read_tensors
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from pqgan.plan import Plan
 from pqgan.records import Record
-from pqgan.settings import Settings
+from pqgan.settings import Settings, VQGANConfig
+from pqgan.settings.configurations import BY_KIND
 from pqgan.settings.names import BACKBONE_VAE, BASELINE
 
 from .. import contents, formats, wording
@@ -32,12 +33,8 @@ TRAINED = (
     "Trained by this run, all of one F on the same trunk: PQGAN; as VQGAN what has S=1 and baselines vqgan-f...; as "
     "LDM VAE autoencoders with KL regularisation, kl-f.... Other measured rows are published models."
 )
-METHODS = {"pq": ("PQGAN", "PQ"), "kl": ("LDM VAE", "KL"), "vqgan": ("VQGAN", "VQ")}
-"""Kind of a tokenizer that is trained here -> method and latent, as Table 1 calls them."""
-LINEAR = "PCA + PQ, linear"
-"""What the paper does not have: principal components of patches, and k-means."""
 LINEAR_VQ = "PCA + VQ, linear"
-"""The same with one codebook."""
+"""A linear tokenizer with one codebook."""
 IMPRACTICAL = 4
 """F of the rows that the paper prints in grey (section 4.4)."""
 GREY = (
@@ -55,9 +52,8 @@ def method(settings: Settings, record: Record) -> str:
         backbone = settings.scale.adapt.backbone
         return f"{BASELINE} VAE" if backbone.published_vae else f"VAE of the {backbone.source} backbone"
     # a vector quantiser is never called a product quantiser
-    if subject["kind"] == "linear":
-        return LINEAR_VQ if subject["S"] == 1 else LINEAR
-    return METHODS["vqgan" if subject.get("S") == 1 else subject["kind"]][0]
+    vector = {"pq": VQGANConfig.method, "linear": LINEAR_VQ} if subject.get("S") == 1 else {}
+    return vector.get(subject["kind"], BY_KIND[subject["kind"]].method)
 
 
 def latent(record: Record) -> str | None:
@@ -67,7 +63,7 @@ def latent(record: Record) -> str | None:
         return subject.get("latent")
     if subject["kind"] in ("pq", "linear"):
         return {1: "VQ", subject["d"]: "scalar"}.get(subject["S"], "PQ")
-    return METHODS[subject["kind"]][1]
+    return BY_KIND[subject["kind"]].latent
 
 
 def latent_resolution(settings: Settings, prepared: Iterable[str], F: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pqgan.plan import Plan
 from pqgan.records import Record
-from pqgan.settings import Settings
+from pqgan.settings import Settings, VQGANConfig
 from pqgan.subjects import bits_per_pixel, stored_bits
 
 from .. import contents, formats, wording
@@ -69,7 +69,7 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
 def _shown(plan: Plan, results: Results, paper: Iterable[dict[str, str]]) -> list[str]:
     """What was measured of methods of the paper, and published models, each once."""
     configs = plan.settings.scale.tokenizer.designs
-    baselines = [name for name, config in configs.items() if config.kind not in ("pq", "linear")]
+    baselines = [name for name, config in configs.items() if config.network != "pq"]
     baselines += results.among("evaluate", plan.settings.linear_beside)
     factors = plan.settings.scale.selection.factors
     # a factor that takes no part in the selection shows all product quantisers that it has
@@ -85,9 +85,8 @@ def _vector_quantised(plan: Plan, paper: Iterable[dict[str, str]]) -> list[str]:
     """Of the sweep, what the paper's VQGANs are: S=1 with their F and d, and of several the nearest K."""
     configs = plan.settings.scale.tokenizer.designs
     vq = [configs[name] for name in contents.product_quantised(plan) if configs[name].S == 1]
-    vqgan, _ = methods.METHODS["vqgan"]
     names = []
-    for F, d, K in ([int(line[key]) for key in "FdK"] for line in paper if line["method"] == vqgan):
+    for F, d, K in ([int(line[key]) for key in "FdK"] for line in paper if line["method"] == VQGANConfig.method):
         same = {abs(math.log2(config.K / K)): config.name for config in vq if (config.F, config.d) == (F, d)}
         names += [same[min(same)]] if same else []
     return names
