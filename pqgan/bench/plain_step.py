@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from pqgan.quantise.product import ProductQuantiser, Quantised
+from pqgan.quantise.base import Quantised
+from pqgan.quantise.product import ProductQuantiser
 from pqgan.tokenizer.losses import adaptive_weight, hinge_discriminator, hinge_generator
 from pqgan.tokenizer.step import Generator
 

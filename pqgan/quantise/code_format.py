@@ -3,8 +3,9 @@
 Numbers are little-endian, texts UTF-8, b = ceil(log2 K):
 
     preamble   8 bytes MAGIC, 4 bytes format version, 4 bytes length of the header
-    header     JSON: F, K, S, b as "bits", d, and the tokenizer: "model" its class, "network" a sha256 over its config
-               and its tensors, as pqgan.tokenizer.identity says; in format 1 "weights", the sha256 of each of its files
+    header     JSON: F, K, S, b as "bits", d, and the tokenizer: "model" its class, "quantiser" the kind of its
+               quantiser if it is not the product quantiser, "network" a sha256 over its config and its tensors, as
+               pqgan.tokenizer.identity says; in format 1 "weights", the sha256 of each of its files
     payload    each image's codes (S, h, w) in C order, packed as pqgan.quantise.packing says and filled up to a byte:
                ceil(S*h*w*b / 8) bytes an image, in the order of the index
     index      a line of JSON an image: name, width and height in pixels, h = ceil(height / F) and w = ceil(width / F)
@@ -57,6 +58,8 @@ class Header(_Record):
     d: Size
     model: str
     """Class of the tokenizer."""
+    quantiser: str = ""
+    """Kind of its quantiser; empty for the product quantiser, of which vector quantisation is a case."""
     network: str = ""
     """sha256 over its config and tensors; empty in format 1."""
     weights: dict[str, str] = Field(default={})
@@ -68,7 +71,7 @@ class Header(_Record):
             raise ValueError(f"bits is {self.bits}; K={self.K} takes {bits_of(self.K)}")
         if bool(self.network) == bool(self.weights):
             raise ValueError("expected either network or weights, to say which tokenizer's codes these are")
-        if self.d % self.S:
+        if self.d % self.S and not self.quantiser:
             raise ValueError(f"S={self.S} does not divide d={self.d}")
         return self
 

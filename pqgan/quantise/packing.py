@@ -8,9 +8,10 @@ import math
 
 import numpy as np
 
+from pqgan.settings.base import LARGEST_K
 from pqgan.subjects import code_bits
 
-SMALLEST_K, LARGEST_K = 2, 1 << 24
+SMALLEST_K = 2
 BLOCK = 1 << 16
 """Codes unpacked into bytes of one bit at a time, which the cache holds; a multiple of 8, so that blocks join."""
 

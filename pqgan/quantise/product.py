@@ -5,28 +5,18 @@ codewords of its own codebook. S=1 is the vector quantisation of VQ-VAE and VQGA
 S codebooks of K words make K^S combinations, at the cost of storing S*K short words (section 3.1).
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from .assign import assign, found_words, words
-from .matching import check_finite, search
+from .base import BetaOn, Quantised, Quantiser, loss_factors
+from .matching import search
 
 
-class Quantised(NamedTuple):
-    """What the layer returns."""
-
-    z_q: Tensor
-    """(B, d, h, w); its gradient passes straight through to z_e."""
-    codes: Tensor
-    """(B, S, h, w) int64."""
-    loss: Tensor
-    """Scalar: codebook and commitment term of eq. 1."""
-
-
-class ProductQuantiser(nn.Module):
+class ProductQuantiser(Quantiser):
     """S codebooks side by side.
 
     Args:
@@ -41,6 +31,8 @@ class ProductQuantiser(nn.Module):
         ValueError: S does not divide d.
     """
 
+    kind = "pq"
+
     def __init__(
         self,
         d: int,
@@ -48,7 +40,7 @@ class ProductQuantiser(nn.Module):
         K: int,
         init: Literal["uniform", "normal"] = "uniform",
         beta: float = 0.25,
-        beta_on: Literal["codebook", "commitment"] = "codebook",
+        beta_on: BetaOn = "codebook",
     ):
         super().__init__()
         if d % S:
@@ -62,52 +54,34 @@ class ProductQuantiser(nn.Module):
             nn.init.normal_(self.codebooks)
 
     def forward(self, z_e: Tensor) -> Quantised:
-        """Quantise z_e (B, d, h, w); always in fp32, because rounding moves codes.
-
-        Latents that are not finite make a loss that is not.
-
-        Raises:
-            ValueError: another shape or no float type.
-        """
-        on_codebook, on_latents = (self.beta, 1.0) if self.beta_on == "codebook" else (1.0, self.beta)
+        """As of every quantiser; latents that are not finite make a loss that is not."""
+        self._check_form(z_e)
         with torch.autocast(z_e.device.type, enabled=False):
-            codes, z_q, loss = assign(self._sub_vectors(z_e), self.codebooks.float(), on_codebook, on_latents)
+            factors = loss_factors(self.beta, self.beta_on)
+            codes, z_q, loss = assign(self._sub_vectors(z_e), self.codebooks.float(), *factors)
         return Quantised(z_q.reshape(z_e.shape), codes.unflatten(2, z_e.shape[2:]), loss)
 
     def encode(self, z_e: Tensor) -> Tensor:
-        """Codes (B, S, h, w) int64 of latents (B, d, h, w).
-
-        Raises:
-            ValueError: another shape or no float type, or a latent is not finite.
-        """
-        sub_vectors = self._sub_vectors(z_e.detach())
-        check_finite(z_e, "latents", "(image, channel, row, column)")
-        codes = search(sub_vectors, self.codebooks.detach())  # (B, S, h w)
+        self._check(z_e)
+        codes = search(self._sub_vectors(z_e.detach()), self.codebooks.detach())  # (B, S, h w)
         return codes.unflatten(2, z_e.shape[2:])
 
     def _sub_vectors(self, z_e: Tensor) -> Tensor:
         """(B, S, d/S, h w), without a copy in either of PyTorch's memory formats."""
-        if z_e.dim() != 4 or z_e.shape[1] != self.d or not z_e.is_floating_point():
-            raise ValueError(f"got latents {tuple(z_e.shape)} {z_e.dtype}; expected floats (B, {self.d}, h, w)")
         return z_e.unflatten(1, (self.S, -1)).flatten(3)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codewords (B, d, h, w) of codes (B, S, h, w) of any integer type.
-
-        Raises:
-            ValueError: no integers, another shape, or a code outside [0, K): names its subspace and place.
-        """
         if codes.dim() != 4:
             raise ValueError(f"decode: got codes {tuple(codes.shape)}; expected (B, {self.S}, h, w)")
         return self._side_by_side(words(codes, self.codebooks, "decode"))
 
-    def nearest(self, z_e: Tensor) -> Tensor:
-        """Codewords (B, d, h, w) nearest to latents (B, d, h, w), without gradients to them.
-
-        Raises:
-            ValueError: as from encode.
-        """
+    def quantise(self, z_e: Tensor) -> Tensor:
+        # codes that the search found need no check
         return self._side_by_side(found_words(self.encode(z_e), self.codebooks))
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """The codewords nearest to z."""
+        return self.quantise(z)
 
     def _side_by_side(self, words: Tensor) -> Tensor:
         return rearrange(words, "B S h w c -> B (S c) h w")

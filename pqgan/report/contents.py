@@ -8,6 +8,7 @@ from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import Settings
+from pqgan.settings.configurations import OTHER_QUANTISERS
 from pqgan.settings.names import BACKBONE_VAE, selected_factor
 
 from . import generators
@@ -122,6 +123,12 @@ def linear(plan: Plan, factor: int | None = None) -> list[str]:
     """Linear tokenizers, without replicates, of one factor F or of all; they are not in the paper."""
     configs = plan.settings.scale.tokenizer.designs
     return [name for name, config in configs.items() if config.kind == "linear" and factor in (None, config.F)]
+
+
+def other_quantisers(plan: Plan) -> list[str]:
+    """What is trained with another quantiser than the product quantiser on the same trunk, without replicates."""
+    designs = plan.settings.scale.tokenizer.designs
+    return [name for name, config in designs.items() if isinstance(config, tuple(OTHER_QUANTISERS))]
 
 
 def paths(plan: Plan) -> list[str]:
@@ -256,7 +263,7 @@ _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
         job for chapter in ("select", "finetune", "adapt") for job in plan.chapter(chapter).values()
     ],
     "table5": _table5,
-    "table_sweep": lambda plan: _evaluations(plan, [*product_quantised(plan), *linear(plan)]),
+    "table_sweep": lambda plan: _evaluations(plan, [*product_quantised(plan), *linear(plan), *other_quantisers(plan)]),
     "figure1": lambda plan: _high_resolution(plan, beside_the_vae(plan)),
     "figure2": lambda plan: [],
     "figure3": lambda plan: _evaluations(plan, _over_sweep(plan, [shown_factor(plan, "figure3")])),

@@ -24,7 +24,9 @@ Side = Annotated[int, Field(gt=0, le=2**16, strict=True)]
 """Of an image, pixels."""
 Channels = Annotated[int, Field(gt=0, le=2**16, strict=True)]
 Layers = Annotated[int, Field(gt=0, le=1000, strict=True)]
-Codewords = Annotated[int, Field(ge=2, le=2**24, strict=True)]
+LARGEST_K = 2**24
+"""Values of a code, at most: what code files keep."""
+Codewords = Annotated[int, Field(ge=2, le=LARGEST_K, strict=True)]
 """In a codebook."""
 Float = Annotated[float, BeforeValidator(_no_truth)]
 PositiveFloat = Annotated[Float, Field(gt=0)]

@@ -106,6 +106,11 @@ class PQConfig(Configuration, Codebooks):
     def for_claims(self) -> bool:
         return self.path or super().for_claims
 
+    @property
+    def quantiser(self) -> dict[str, Any] | None:
+        """As `PQModel` takes another than the product quantiser; None where it is that."""
+        return None
+
     def images_for_codebooks(self, resolution: int) -> int:
         """Least number of images (side in pixels) that have a sub-vector for each of K codewords."""
         return -(-self.K // max(1, resolution // self.F) ** 2)
@@ -174,6 +179,11 @@ def kind_of(config: type[Configuration]) -> str:
 
 BY_KIND: dict[str, type[Configuration]] = {kind_of(config): config for config in get_args(AnyConfig)}
 """By the kind that a line of params.yaml names."""
+
+OTHER_QUANTISERS = [
+    config for config in BY_KIND.values() if config.network == "pq" and config not in (PQConfig, LinearConfig)
+]
+"""In the product quantiser's place, on its trunks."""
 
 
 class Grid(Section):

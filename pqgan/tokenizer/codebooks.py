@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from pqgan.data.batches import Batch
 from pqgan.engine.run_folder import fail_together
 from pqgan.errors import SettingsError
+from pqgan.quantise.base import Quantised
 from pqgan.quantise.kmeans import kmeans
-from pqgan.quantise.product import ProductQuantiser, Quantised
+from pqgan.quantise.product import ProductQuantiser
 from pqgan.quantise.revival import IdleCodes, replace, sub_vectors_at
 from pqgan.quantise.usage import histogram
 from pqgan.randomness import generator_at, rng_at, seed_at

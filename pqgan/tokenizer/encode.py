@@ -22,7 +22,8 @@ from pqgan.storage.manifest import sha256
 from pqgan.storage.outputs import check_file, check_folder
 
 from .identity import check_finite, identity
-from .load import Tokenizer, load_tokenizer
+from .kinds import Tokenizer
+from .load import load_tokenizer
 from .pictures import batches, decoded, encoded, padded, pictures, windows
 
 
@@ -146,17 +147,18 @@ def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
         raise DataError(
             f"{model}: an {kind} has continuous latents and no codes; give the folder of a PQModel or VQModel"
         )
-    F, K, S, d = (subject[key] for key in ("F", "K", "S", "d"))
     check_finite(tokenizer.model, str(model))
-    network = identity(tokenizer.model)
+    about = {key: subject[key] for key in ("F", "K", "S", "d")}
+    about |= {"model": kind, "quantiser": tokenizer.quantiser, "network": identity(tokenizer.model)}
     try:
-        return tokenizer.to(target), Header(F=F, K=K, S=S, bits=bits_of(K), d=d, model=kind, network=network), target
+        return tokenizer.to(target), Header(bits=bits_of(subject["K"]), **about), target
     except ValueError as error:
         raise DataError(f"{model}: its codes cannot be stored: {' '.join(str(error).split())}") from None
 
 
 def _told(header: Header) -> str:
-    name = f"{header.model[:40]} f{header.F}-d{header.d}-S{header.S}-K{header.K}"
+    quantiser = f" {header.quantiser[:40]}" if header.quantiser else ""
+    name = f"{header.model[:40]}{quantiser} f{header.F}-d{header.d}-S{header.S}-K{header.K}"
     if header.network:
         return shown(f"{name} whose config and weights have the sha256 {header.network[:12]}")
     digests = " ".join(digest[:12] for _, digest in sorted(header.weights.items()))

@@ -11,7 +11,7 @@ from pqgan.errors import NumericalError
 SILENT = frozenset({"beta", "beta_on", "codebook_init", "force_upcast", "sample_size", "scaling_factor"})
 """Of a model's config, what neither codes nor decoded images depend on, besides the library's own keys, `_...`."""
 
-ADDED = {"patch": 0, "refine_channels": 0, "refine_blocks": 4}
+ADDED = {"patch": 0, "refine_channels": 0, "refine_blocks": 4, "quantiser_config": None}
 """Options that models saved before them do not have, and the value that says the same."""
 
 

@@ -1,7 +1,7 @@
-"""PQModel: an image autoencoder with product-quantised latents, usable wherever diffusers expects a VAE."""
+"""PQModel: an image autoencoder with quantised latents, usable wherever diffusers expects a VAE."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -10,7 +10,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
-from pqgan.quantise.product import ProductQuantiser
+from pqgan.quantise.kinds import make_quantiser
 
 from .linear_path import LinearPath
 from .refinement import Refinement
@@ -37,7 +37,7 @@ class PQOutput(BaseOutput):
     sample: Tensor
     """(B, 3, H, W) reconstruction in [-1, 1]."""
     loss: Tensor
-    """Scalar: codebook and commitment terms."""
+    """Scalar: that of the quantiser."""
     codes: Tensor
     """(B, S, h, w) int64."""
 
@@ -51,7 +51,7 @@ def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
 
 
 class PQModel(ModelMixin, ConfigMixin):
-    """VQGAN's autoencoder with a product quantiser in the middle (section 3.1).
+    """VQGAN's autoencoder with a product quantiser in the middle (section 3.1), or with another one.
 
     Not in the paper: a linear path of patches around the trunk, which adds to the latents and to the reconstruction, or
     in the trunk's place.
@@ -63,18 +63,21 @@ class PQModel(ModelMixin, ConfigMixin):
         z_channels: channels between the trunk and the 1x1 projections to and from d.
         norm_num_groups: of every group norm.
         d: latent channels.
-        S: subspaces; divides d.
+        S: subspaces of the product quantiser; divides d.
         K: codewords per subspace.
-        codebook_init: see ProductQuantiser; beta and beta_on too.
+        codebook_init: see ProductQuantiser; beta and beta_on too. Of every quantiser that has codebooks.
         normalisation: range the networks see; images that go in and come out are in [-1, 1] either way.
         scaling_factor: 1 / standard deviation of z_q over training images; pipelines multiply latents by it.
         patch: side F of the linear path's patches; 0: no linear path, as in the paper.
         refine_channels: of the network that corrects a linear reconstruction; 0: there is none.
         refine_blocks: its residual blocks.
+        quantiser_config: kind and options (pqgan.quantise.kinds) of another quantiser than the product quantiser, for
+            example {"kind": "rq", "D": 4, "K": 64}. S and K of the config are then its codes per position, and the
+            number of values of each.
 
     Raises:
-        ValueError: neither a trunk nor a linear path, a linear path of another F than the trunk's, or a refinement
-            without one.
+        ValueError: neither a trunk nor a linear path, a linear path of another F than the trunk's, a refinement
+            without one, or no such quantiser.
     """
 
     @register_to_config
@@ -96,6 +99,7 @@ class PQModel(ModelMixin, ConfigMixin):
         patch: int = 0,
         refine_channels: int = 0,
         refine_blocks: int = 4,
+        quantiser_config: dict[str, Any] | None = None,
     ):
         super().__init__()
         has_trunk = any(block_out_channels or ())
@@ -116,7 +120,9 @@ class PQModel(ModelMixin, ConfigMixin):
             }
             self.encoder = Encoder(3, z_channels, blocks["down_block_types"], double_z=False, **shared)
             self.quant_conv = nn.Conv2d(z_channels, d, 1)
-        self.quantiser = ProductQuantiser(d, S, K, codebook_init, beta, beta_on)
+        options = quantiser_config or {"kind": "pq", "S": S, "K": K}
+        self.quantiser = make_quantiser(d, options, init=codebook_init, beta=beta, beta_on=beta_on)
+        self.register_to_config(S=self.quantiser.S, K=self.quantiser.K)
         if has_trunk:
             self.post_quant_conv = nn.Conv2d(d, z_channels, 1)
             self.decoder = Decoder(z_channels, 3, blocks["up_block_types"], **shared)
@@ -167,7 +173,7 @@ class PQModel(ModelMixin, ConfigMixin):
         Raises:
             ValueError: as from encode_to_codes.
         """
-        z_q = self.quantiser.nearest(self._checked_latents(x)).to(x.dtype)
+        z_q = self.quantiser.quantise(self._checked_latents(x)).to(x.dtype)
         return PQEncoderOutput(latents=z_q) if return_dict else (z_q,)
 
     def decode(

@@ -134,6 +134,8 @@ def test_of_a_product_quantised_model_S_divides_d_and_K_is_two_or_more(tmp_path)
         ({"K": 1}, "K: got 1; expected a whole number from 2 to 16777216"),
         ({"K": 12}, "another shape of quantiser.codebooks (2x11x2; expected 2x12x2)"),
         ({"codebook_init": "zeros"}, "codebook_init: got 'zeros'; expected one of uniform, normal"),
+        ({"quantiser_config": 5}, "describes no PQModel"),
+        ({"quantiser_config": {"kind": "lfq"}}, "quantiser: kind is 'lfq'; expected pq"),
         ({"codebook_inlt": "normal"}, "codebook_inlt: no option of a PQModel"),
         ({"scaling_factor": 0}, "scaling_factor: got 0; expected a number above 0"),
     ):

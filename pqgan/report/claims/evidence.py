@@ -170,8 +170,8 @@ def _takes_part(config: Configuration, network: Network) -> bool:
     if config.kind == "linear":
         # no quantiser of the paper's, and the noise of trainings is not theirs
         return network == "linear" and config.seed is None
-    # KL autoencoders and VQGANs are on the trunk alone
-    return network == "trunk"
+    # on the trunk alone; of other quantisers the paper claims nothing
+    return network == "trunk" and config.kind in ("kl", "vqgan")
 
 
 def _as_pq(config: Configuration) -> Configuration:

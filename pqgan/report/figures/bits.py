@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from math import isfinite
 
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.settings import Settings
+from pqgan.settings.configurations import BY_KIND, OTHER_QUANTISERS
 from pqgan.subjects import stored_bits
 
 from .. import contents, wording
@@ -27,7 +29,9 @@ FACTORS = {4: "#7c3aed", 8: "#1d4ed8", 16: "#c2410c", 32: "#15803d"}
 LINEAR, PRODUCT, VECTOR, BYTES = "linear PQ", "trained PQ", "VQ (S = 1)", "stored as bytes"
 PATH = " + path"
 """Behind the kind of what has one around its trunk."""
-SHAPES = {PRODUCT: "o", VECTOR: "s", PRODUCT + PATH: "o", VECTOR + PATH: "s", BYTES: "*"}
+OTHERS = dict(zip((config.method for config in OTHER_QUANTISERS), cycle("^vDPX<>"), strict=False))
+"""Method of another quantiser -> its marker."""
+SHAPES = {PRODUCT: "o", VECTOR: "s", PRODUCT + PATH: "o", VECTOR + PATH: "s", BYTES: "*", **OTHERS}
 HEIGHT, COLUMNS = 2.5, 4
 """Of the panels, inches; of the legend."""
 
@@ -112,6 +116,8 @@ def _series(record: Record) -> tuple[str, int | None]:
         return LINEAR, subject["F"]
     if subject["kind"] == "tiny":
         return BYTES, subject["F"]
+    if (method := BY_KIND[subject["kind"]].method) in OTHERS:
+        return method, subject["F"]
     path = PATH if subject.get("shortcut") else ""
     return (VECTOR if subject["S"] == 1 else PRODUCT) + path, subject["F"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings, VQGANConfig
-from pqgan.settings.configurations import BY_KIND
+from pqgan.settings.configurations import BY_KIND, AnyConfig
 from pqgan.settings.names import BACKBONE_VAE, BASELINE
 
 from .. import contents, formats, wording
@@ -106,6 +106,19 @@ def notes_of_linear(records: Iterable[Record]) -> list[str]:
     """What linear tokenizers are, where a table shows one."""
     kinds = {record.subject["kind"] for record in records}
     return [wording.LINEAR] if "linear" in kinds else []
+
+
+def notes_of_quantisers(configs: Iterable[AnyConfig]) -> list[str]:
+    """What S and K are of other quantisers than the paper's, and that this run chose their shapes."""
+    told = [
+        f"{config.name}: S={config.S} codes per position, each of K={codewords(config.K)} values" for config in configs
+    ]
+    if not told:
+        return []
+    return [
+        "Other quantisers in the product quantiser's place, on the same trunk, with codes of this run's choice, which "
+        f"are not in the paper: {'; '.join(told)}."
+    ]
 
 
 def in_the_papers_order(

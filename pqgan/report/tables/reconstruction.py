@@ -55,13 +55,23 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
     sets = f"set {settings.scale.evaluation.data}, n = {wording.counts(behind)} images"
     notes = [_selection(settings, results, factor) for factor in settings.scale.selection.factors]
     linear = methods.notes_of_linear(records.values())
+    quantisers = [settings.scale.tokenizer.designs[name] for name in contents.other_quantisers(plan) if name in records]
     return Table(
         "table1",
         contents.ITEMS["table1"],
         methods.caption(settings, behind, sets, "ImageNet val", groups),
         COLUMNS,
         with_best(groups, COLUMNS),
-        [*notes, *methods.notes_of_others(others), methods.TRAINED, *linear, BITS, *_of_codecs(codecs), methods.BEST],
+        [
+            *notes,
+            *methods.notes_of_others(others),
+            methods.TRAINED,
+            *methods.notes_of_quantisers(quantisers),
+            *linear,
+            BITS,
+            *_of_codecs(codecs),
+            methods.BEST,
+        ],
         behind,
     )
 
@@ -70,7 +80,8 @@ def _shown(plan: Plan, results: Results, paper: Iterable[dict[str, str]]) -> lis
     """What was measured of methods of the paper, and published models, each once."""
     configs = plan.settings.scale.tokenizer.designs
     baselines = [name for name, config in configs.items() if config.network != "pq"]
-    baselines += results.among("evaluate", plan.settings.linear_beside)
+    beside = [*contents.other_quantisers(plan), *plan.settings.linear_beside]
+    baselines += results.among("evaluate", beside)
     factors = plan.settings.scale.selection.factors
     # a factor that takes no part in the selection shows all product quantisers that it has
     alone = [

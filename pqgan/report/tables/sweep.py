@@ -1,10 +1,10 @@
-"""Every configuration of the sweep and the linear ones: the numbers behind Figures 3 and 6, not in the paper."""
+"""Every configuration of the sweep, and linear ones and other quantisers beside it; not in the paper."""
 
 from collections import Counter
 
 from pqgan.plan import Plan
 from pqgan.settings import Settings
-from pqgan.settings.configurations import LinearConfig, PQConfig
+from pqgan.settings.configurations import AnyConfig
 from pqgan.subjects import bits_per_pixel
 
 from .. import contents, formats, wording
@@ -32,13 +32,14 @@ def table_sweep(settings: Settings, plan: Plan, results: Results) -> Table:
     """A row a configuration, a group an F and d, all on the validation set."""
     configs = settings.scale.tokenizer.designs
     linear = [configs[name] for name in results.among("evaluate", contents.linear(plan))]
-    swept = [*(configs[name] for name in contents.product_quantised(plan)), *linear]
+    others = [configs[name] for name in results.among("evaluate", contents.other_quantisers(plan))]
+    swept = [*(configs[name] for name in contents.product_quantised(plan)), *linear, *others]
     seeds = Counter(config.design for config in settings.scale.tokenizer.configs.values())
     groups: dict[str, list[Row]] = {}
-    for config in sorted(swept, key=lambda config: (config.kind == "linear", config.F, config.d, config.S, config.K)):
+    for config in sorted(swept, key=_place):
         title = f"F={config.F}, d={config.d}"
-        if config in linear:
-            title += ": PCA + PQ, linear (not in the paper's sweep)"
+        if config.kind != "pq":
+            title += f": {config.method} (not in the paper's sweep)"
         groups.setdefault(title, []).append(_measured(results, config, seeds[config.name]))
     records = [results.record("evaluate", config.name) for config in swept]
     behind = wording.headline(records, [*methods.METRICS, *USAGE], ["val"])
@@ -57,6 +58,7 @@ def table_sweep(settings: Settings, plan: Plan, results: Results) -> Table:
         [
             "Bits a pixel: S log2(K) / F² of an image as its indices. S=1 is vector quantisation, S=d scalar "
             "quantisation.",
+            *methods.notes_of_quantisers(others),
             "Seeds: trainings of a configuration. Values are those of the scale's own seed; the table of claims reads "
             "the others too.",
             *([wording.LINEAR] if linear else []),
@@ -65,7 +67,13 @@ def table_sweep(settings: Settings, plan: Plan, results: Results) -> Table:
     )
 
 
-def _measured(results: Results, config: PQConfig | LinearConfig, seeds: int) -> Row:
+def _place(config: AnyConfig) -> tuple:
+    """The paper's sweep first, then other quantisers, then linear ones."""
+    kind = "" if config.kind == "pq" else config.kind
+    return config.kind == "linear", kind, config.F, config.d, config.S, config.K
+
+
+def _measured(results: Results, config: AnyConfig, seeds: int) -> Row:
     record = results.record("evaluate", config.name)
     usage: dict[str, Cell] = {metric: measured(record, metric, on="val") for metric in USAGE}
     return row(

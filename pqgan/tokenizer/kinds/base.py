@@ -81,6 +81,11 @@ class Tokenizer:
         return self.model.config.latent_channels
 
     @property
+    def quantiser(self) -> str:
+        """Kind of the quantiser if it is another than a product quantiser or its case S=1, else empty."""
+        return ""
+
+    @property
     def scaling_factor(self) -> float:
         return self.model.config.scaling_factor
 

@@ -1,4 +1,4 @@
-"""PQModel: the paper's tokenizer, and principal components without a network."""
+"""PQModel, with any quantiser in its middle."""
 
 from typing import Any
 
@@ -29,6 +29,7 @@ class PQTokenizer(Tokenizer):
             d=config.d,
             S=config.S,
             K=config.K,
+            quantiser_config=config.quantiser,
             codebook_init=reading.training.codebook_init,
             beta=reading.training.beta,
             beta_on=reading.training.beta_on,
@@ -56,7 +57,12 @@ class PQTokenizer(Tokenizer):
     def kind(self) -> str:
         # without a network it is principal components alone
         has_network = self.model.has_trunk or self.model.refinement is not None
-        return "pq" if has_network else "linear"
+        return self.model.quantiser.kind if has_network else "linear"
+
+    @property
+    def quantiser(self) -> str:
+        kind = self.model.quantiser.kind
+        return "" if kind == "pq" else kind
 
     @property
     def factor(self) -> int:
@@ -84,8 +90,11 @@ class PQTokenizer(Tokenizer):
         return self.decode_codes(codes).clamp(-1, 1), codes
 
     def _codebook(self):
+        config = self.model.config
         shortcut = {} if self.kind == "linear" or self.model.linear is None else {"shortcut": self.model.shortcut}
-        return {"S": self.model.config.S, "K": self.model.config.K, **shortcut}
+        # of the product quantiser S and K are all
+        options = {key: value for key, value in (config.quantiser_config or {}).items() if key != "kind"}
+        return {**options, "S": config.S, "K": config.K, **shortcut}
 
 
 def _around_the_trunk(config: PQConfig, trunk: Trunk) -> dict[str, Any]:

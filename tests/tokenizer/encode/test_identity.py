@@ -14,6 +14,8 @@ from pqgan.quantise import codes
 from pqgan.quantise.codes import new_code_file
 from pqgan.storage.manifest import sha256
 from pqgan.tokenizer import encode
+from pqgan.tokenizer.identity import identity
+from pqgan.tokenizer.load import load_model
 from pqgan.tokenizer.model import PQModel
 
 
@@ -77,3 +79,21 @@ def test_a_code_file_of_the_first_format_is_decoded_by_the_files_it_names(comman
     capsys.readouterr()
     assert command("decode", model="other") == 3
     assert re.search(r"K11 with weights of sha256 \w{12}; .*-K11 with weights of sha256 \w{12}", one_line(capsys))
+
+
+OF_OLD = {
+    "f16-d128-S64-K128": "f0189b2b45bf92c9a7a91bb3f1d99c6a5263a40a4ce0addb16d7134e31e21f72",
+    "f8-d128-S64-K512": "93384f556df09459b7f1d3cba7b5ffff10df2e0536328a501f167ad82defe8db",
+}
+"""Of the models in models/, computed before a model could have another quantiser than the product quantiser."""
+
+
+@pytest.mark.parametrize("name", OF_OLD)
+def test_models_saved_before_there_were_other_quantisers_are_what_code_files_call_them(params_path, tmp_path, name):
+    folder = params_path.parent / "models" / name
+    assert "quantiser_config" not in json.loads((folder / "config.json").read_text())
+    model = load_model(folder)
+    assert model.quantiser.kind == "pq"
+    assert identity(model) == OF_OLD[name]
+    model.save_pretrained(tmp_path)
+    assert identity(load_model(tmp_path)) == OF_OLD[name]

@@ -1,0 +1,39 @@
+"""Quantisers by kind: which there are, and what is refused."""
+
+import pytest
+from quantiser_laws import QuantiserLaws
+
+from pqgan.quantise.kinds import QUANTISERS, make_quantiser
+
+
+class TestLawsOfTheProductQuantiser(QuantiserLaws):
+    def options(self):
+        return {"kind": "pq", "S": 3, "K": 11, "init": "normal"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "kind is None; expected pq"),
+        ({"kind": "lfq"}, f"kind is 'lfq'; expected {', '.join(QUANTISERS)}"),
+        ({"kind": "pq"}, "quantiser pq: .*missing .* 'S' and 'K'"),
+        ({"kind": "pq", "S": 2, "K": 3, "D": 4}, "quantiser pq: .*unexpected .* 'D'"),
+    ],
+)
+def test_another_kind_or_option_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_quantiser(6, options)
+
+
+def test_how_codebooks_start_and_learn_is_passed_on_to_a_quantiser_that_has_any():
+    training = {"init": "normal", "beta": 0.7, "beta_on": "commitment"}
+    for options in ({"kind": "pq", "S": 2, "K": 300},):
+        quantiser = make_quantiser(6, options, **training)
+        assert (quantiser.beta, quantiser.beta_on) == (0.7, "commitment")
+        assert next(quantiser.parameters()).std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_every_quantiser_of_the_settings_has_a_layer():
+    from pqgan.settings.configurations import OTHER_QUANTISERS, kind_of
+
+    assert set(QUANTISERS) == {"pq", *map(kind_of, OTHER_QUANTISERS)}
