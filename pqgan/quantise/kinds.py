@@ -6,8 +6,9 @@ from typing import Any
 
 from .base import Quantiser
 from .product import ProductQuantiser
+from .residual import ResidualQuantiser
 
-QUANTISERS: dict[str, type[Quantiser]] = {cls.kind: cls for cls in (ProductQuantiser,)}
+QUANTISERS: dict[str, type[Quantiser]] = {cls.kind: cls for cls in (ProductQuantiser, ResidualQuantiser)}
 
 
 def make_quantiser(d: int, options: Mapping[str, Any], **training: Any) -> Quantiser:

@@ -1,8 +1,19 @@
 """params.yaml as typed, frozen settings; importing this never imports torch."""
 
-from .configurations import KLConfig, LinearConfig, PQConfig, VQGANConfig
+from .configurations import KLConfig, LinearConfig, PQConfig, RQConfig, VQGANConfig
 from .load import load, read_params
 from .readings import Reading
 from .scale import Scale, Settings
 
-__all__ = ["KLConfig", "LinearConfig", "PQConfig", "Reading", "Scale", "Settings", "VQGANConfig", "load", "read_params"]
+__all__ = [
+    "KLConfig",
+    "LinearConfig",
+    "PQConfig",
+    "RQConfig",
+    "Reading",
+    "Scale",
+    "Settings",
+    "VQGANConfig",
+    "load",
+    "read_params",
+]

@@ -5,7 +5,7 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer, model_validator
 
 from .base import Channels, Codewords, PositiveFloat, Section, Seed
 
@@ -133,6 +133,36 @@ class LinearConfig(Configuration, Codebooks):
         return PQConfig(F=self.F, d=self.d, S=self.S, K=self.K).design
 
 
+class RQConfig(Configuration):
+    """A residual quantiser (Lee et al., CVPR 2022) in the product quantiser's place, on the same trunk."""
+
+    network, method, latent = "pq", "RQ-VAE", "RQ"
+
+    kind: Literal["rq"]
+    d: Channels
+    D: Channels
+    """Depth: codes per position."""
+    K: Codewords
+    """Codewords, which all depths share."""
+
+    @property
+    def design(self) -> str:
+        return f"rq-f{self.F}-d{self.d}-D{self.D}-K{self.K}"
+
+    @property
+    def S(self) -> int:
+        """Codes per position."""
+        return self.D
+
+    @property
+    def quantiser(self) -> dict[str, Any]:
+        return {"kind": self.kind, "D": self.D, "K": self.K}
+
+    @property
+    def search_products(self) -> int:
+        return self.D * self.in_codebooks
+
+
 class KLConfig(Configuration):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
 
@@ -166,7 +196,7 @@ class VQGANConfig(Configuration):
         return PQConfig(F=self.F, d=self.d, S=1, K=self.K).design
 
 
-AnyConfig = PQConfig | LinearConfig | KLConfig | VQGANConfig
+AnyConfig = PQConfig | RQConfig | LinearConfig | KLConfig | VQGANConfig
 TokenizerConfig = Annotated[AnyConfig, Field(discriminator="kind")]
 """A baseline."""
 
@@ -184,6 +214,17 @@ OTHER_QUANTISERS = [
     config for config in BY_KIND.values() if config.network == "pq" and config not in (PQConfig, LinearConfig)
 ]
 """In the product quantiser's place, on its trunks."""
+
+
+def _quantiser_of(line: Any) -> Any:
+    return line.get("kind", "pq") if isinstance(line, dict) else getattr(line, "kind", None)
+
+
+SweepConfig = Annotated[
+    Annotated[PQConfig, Tag("pq")] | Annotated[RQConfig, Tag("rq")],
+    Discriminator(_quantiser_of),
+]
+"""A line of the sweep: a quantiser on the scale's trunks, the product quantiser where it names no kind."""
 
 
 class Grid(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from .base import Channels, Float, Layers, PositiveFloat, PositiveInt, Section, Side
-from .configurations import AnyConfig, Factor, Grid, LinearConfig, PQConfig, TokenizerConfig, VQGANConfig
+from .configurations import AnyConfig, Factor, Grid, LinearConfig, PQConfig, SweepConfig, TokenizerConfig, VQGANConfig
 from .names import each_once
 from .trunk import Refinement, Trunk
 
@@ -142,7 +142,7 @@ class TokenizerSection(Section):
     with_shortcut: WithShortcut | None = None
     """null: trainings are those of the trunks alone."""
     grid: Grid | None = None
-    sweep: tuple[PQConfig, ...]
+    sweep: tuple[SweepConfig, ...]
     """Configurations besides the grid's."""
     baselines: tuple[TokenizerConfig, ...]
 

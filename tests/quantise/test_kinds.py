@@ -16,8 +16,8 @@ class TestLawsOfTheProductQuantiser(QuantiserLaws):
     [
         ({}, "kind is None; expected pq"),
         ({"kind": "lfq"}, f"kind is 'lfq'; expected {', '.join(QUANTISERS)}"),
-        ({"kind": "pq"}, "quantiser pq: .*missing .* 'S' and 'K'"),
-        ({"kind": "pq", "S": 2, "K": 3, "D": 4}, "quantiser pq: .*unexpected .* 'D'"),
+        ({"kind": "rq", "K": 3}, "quantiser rq: .*missing .* 'D'"),
+        ({"kind": "rq", "D": 2, "K": 3, "S": 4}, "quantiser rq: .*unexpected .* 'S'"),
     ],
 )
 def test_another_kind_or_option_is_refused(options, message):
@@ -27,7 +27,7 @@ def test_another_kind_or_option_is_refused(options, message):
 
 def test_how_codebooks_start_and_learn_is_passed_on_to_a_quantiser_that_has_any():
     training = {"init": "normal", "beta": 0.7, "beta_on": "commitment"}
-    for options in ({"kind": "pq", "S": 2, "K": 300},):
+    for options in ({"kind": "pq", "S": 2, "K": 300}, {"kind": "rq", "D": 2, "K": 300}):
         quantiser = make_quantiser(6, options, **training)
         assert (quantiser.beta, quantiser.beta_on) == (0.7, "commitment")
         assert next(quantiser.parameters()).std().item() == pytest.approx(1, abs=0.1)
