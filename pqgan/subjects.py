@@ -76,7 +76,7 @@ class Reconstruction(Facts):
         if None in (self.F, self.d):
             raise ValueError("no F or d, which a tokenizer has")
         if self.kind in BY_KIND and BY_KIND[self.kind].network == "pq" and None in (self.S, self.K):
-            raise ValueError("no S or K, which a product-quantised tokenizer has")
+            raise ValueError("no S or K, which a quantised tokenizer has")
         if self.published is not None and None in (self.method, self.latent):
             raise ValueError("no method or latent, which a published tokenizer has")
         return self

@@ -5,10 +5,13 @@ from inspect import signature
 from typing import Any
 
 from .base import Quantiser
+from .finite_scalar import FiniteScalarQuantiser
 from .product import ProductQuantiser
 from .residual import ResidualQuantiser
 
-QUANTISERS: dict[str, type[Quantiser]] = {cls.kind: cls for cls in (ProductQuantiser, ResidualQuantiser)}
+QUANTISERS: dict[str, type[Quantiser]] = {
+    cls.kind: cls for cls in (ProductQuantiser, ResidualQuantiser, FiniteScalarQuantiser)
+}
 
 
 def make_quantiser(d: int, options: Mapping[str, Any], **training: Any) -> Quantiser:

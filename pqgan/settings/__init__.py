@@ -1,11 +1,12 @@
 """params.yaml as typed, frozen settings; importing this never imports torch."""
 
-from .configurations import KLConfig, LinearConfig, PQConfig, RQConfig, VQGANConfig
+from .configurations import FSQConfig, KLConfig, LinearConfig, PQConfig, RQConfig, VQGANConfig
 from .load import load, read_params
 from .readings import Reading
 from .scale import Scale, Settings
 
 __all__ = [
+    "FSQConfig",
     "KLConfig",
     "LinearConfig",
     "PQConfig",

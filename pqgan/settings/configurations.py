@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer, model_validator
 
-from .base import Channels, Codewords, PositiveFloat, Section, Seed
+from .base import LARGEST_K, Channels, Codewords, PositiveFloat, Section, Seed
 
 Factor = Literal[4, 8, 16, 32]
 GRID = 20_000
@@ -163,6 +163,48 @@ class RQConfig(Configuration):
         return self.D * self.in_codebooks
 
 
+class FSQConfig(Configuration):
+    """Finite scalar quantisation (Mentzer et al., ICLR 2024) in the product quantiser's place, on the same trunk."""
+
+    network, method, latent = "pq", "FSQ", "FSQ"
+
+    kind: Literal["fsq"]
+    levels: Annotated[tuple[Codewords, ...], Field(min_length=1)]
+    """Of each latent channel."""
+
+    @model_validator(mode="after")
+    def _codes_can_be_kept(self) -> Self:
+        if self.K > LARGEST_K:
+            raise ValueError(f"levels {list(self.levels)} make {self.K:,} codes; allowed: at most {LARGEST_K:,}")
+        return self
+
+    @property
+    def design(self) -> str:
+        return f"fsq-f{self.F}-L{'x'.join(map(str, self.levels))}"
+
+    @property
+    def d(self) -> int:
+        return len(self.levels)
+
+    @property
+    def S(self) -> int:
+        """Codes per position."""
+        return 1
+
+    @property
+    def K(self) -> int:
+        """Values of a code."""
+        return prod(self.levels)
+
+    @property
+    def quantiser(self) -> dict[str, Any]:
+        return {"kind": self.kind, "levels": list(self.levels)}
+
+    @property
+    def in_codebooks(self) -> int:
+        return 0
+
+
 class KLConfig(Configuration):
     """A continuous KL autoencoder on the same trunk (diffusers AutoencoderKL)."""
 
@@ -196,7 +238,7 @@ class VQGANConfig(Configuration):
         return PQConfig(F=self.F, d=self.d, S=1, K=self.K).design
 
 
-AnyConfig = PQConfig | RQConfig | LinearConfig | KLConfig | VQGANConfig
+AnyConfig = PQConfig | RQConfig | FSQConfig | LinearConfig | KLConfig | VQGANConfig
 TokenizerConfig = Annotated[AnyConfig, Field(discriminator="kind")]
 """A baseline."""
 
@@ -221,7 +263,7 @@ def _quantiser_of(line: Any) -> Any:
 
 
 SweepConfig = Annotated[
-    Annotated[PQConfig, Tag("pq")] | Annotated[RQConfig, Tag("rq")],
+    Annotated[PQConfig, Tag("pq")] | Annotated[RQConfig, Tag("rq")] | Annotated[FSQConfig, Tag("fsq")],
     Discriminator(_quantiser_of),
 ]
 """A line of the sweep: a quantiser on the scale's trunks, the product quantiser where it names no kind."""

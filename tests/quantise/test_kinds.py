@@ -16,8 +16,8 @@ class TestLawsOfTheProductQuantiser(QuantiserLaws):
     [
         ({}, "kind is None; expected pq"),
         ({"kind": "lfq"}, f"kind is 'lfq'; expected {', '.join(QUANTISERS)}"),
-        ({"kind": "rq", "K": 3}, "quantiser rq: .*missing .* 'D'"),
-        ({"kind": "rq", "D": 2, "K": 3, "S": 4}, "quantiser rq: .*unexpected .* 'S'"),
+        ({"kind": "fsq"}, "quantiser fsq: .*missing .* 'levels'"),
+        ({"kind": "fsq", "levels": [5] * 6, "K": 3}, "quantiser fsq: .*unexpected .* 'K'"),
     ],
 )
 def test_another_kind_or_option_is_refused(options, message):
@@ -31,6 +31,7 @@ def test_how_codebooks_start_and_learn_is_passed_on_to_a_quantiser_that_has_any(
         quantiser = make_quantiser(6, options, **training)
         assert (quantiser.beta, quantiser.beta_on) == (0.7, "commitment")
         assert next(quantiser.parameters()).std().item() == pytest.approx(1, abs=0.1)
+    assert not list(make_quantiser(6, {"kind": "fsq", "levels": [5] * 6}, **training).parameters())
 
 
 def test_every_quantiser_of_the_settings_has_a_layer():
