@@ -93,6 +93,8 @@ def test_linear_tokenizers_have_a_name_of_their_own_and_stand_with_what_the_pape
         assert [group.partition(" Table")[0] for group in groups] == ["Not in the paper's"]
         assert sum("linear: not in the paper. Principal components" in note for note in table["notes"]) == 1
     assert {run[0].chosen(8), run[0].chosen(16)}.isdisjoint(expected)
+    vector = read_record(run[0].folder(run[0].plan.job("evaluate", "linear-f16-d256-S1-K1024")))
+    assert methods.method(run[0].settings, vector) == "PCA + VQ, linear"
 
 
 def test_the_paper_s_other_best_is_labelled_so_in_both_tables(run, tables):
