@@ -1,4 +1,4 @@
-"""`pqgan bench evaluation`: what the evaluation's pass costs beside the networks that it cannot do without."""
+"""`pqgan bench evaluation`: overhead of an evaluation over running the model and the feature networks alone."""
 
 import time
 from pathlib import Path

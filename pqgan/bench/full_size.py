@@ -1,4 +1,4 @@
-"""Benches in which more than one chapter has a part."""
+"""`pqgan bench matching` and `pqgan bench generators`: the benches that run without a result of the plan."""
 
 import json
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ PUBLISHED = {
     "NVIDIA H100 PCIe": (756.0, 378.0, 51.0),
     "NVIDIA A100": (312.0, 156.0, 19.5),
 }
-"""By the start of the device's name; of those alone whose figures are known for sure."""
+"""Peak TFLOP/s by the start of the device's name. Only devices whose data sheet was checked are here."""
 
 ARITHMETIC = ("bf16", "TF32", "fp32")
 

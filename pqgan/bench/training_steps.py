@@ -17,7 +17,7 @@ from pqgan.engine.flops import Flops
 from pqgan.engine.loop import Update, fit
 from pqgan.engine.run_folder import open_run
 from pqgan.engine.step_random import Draws
-from pqgan.engine.timed_parts import measured, section
+from pqgan.engine.timed_parts import timed_part, timing_parts
 from pqgan.engine.timing import Stopwatch, peak_memory
 from pqgan.errors import Stopped
 from pqgan.quantise.product import ProductQuantiser
@@ -79,7 +79,7 @@ class Bench:
 
         def named(number: int, batch: Batch) -> Iterator[Update]:
             for update in step(number, batch):
-                with section(update.optimiser):  # what the loop does with it
+                with timed_part(update.optimiser):  # what the loop does with it
                     yield update
 
         total = WARM_UP + self._prefetched() + steps + reference * steps + 2  # one more than are taken
@@ -151,7 +151,7 @@ class Bench:
 
             for _ in range(WARM_UP + self._prefetched()):
                 yield from one([], [])
-            with self._memory("ours"), measured(device) as stopwatches:
+            with self._memory("ours"), timing_parts(device) as stopwatches:
                 for _ in range(steps):
                     yield from one(found.alone, found.waiting)
             found.sections = {name: sum(stopwatch.laps()) for name, stopwatch in stopwatches.items()}

@@ -55,7 +55,7 @@ class ImageSet(Protocol):
 
 
 class _Crops(Dataset):
-    """Image `index` of a set at a resolution; by chance `draw`, or from its centre where that is None."""
+    """Image `index`, cropped to `resolution`: a random crop seeded by `draw`, or the centre crop if `draw` is None."""
 
     def __init__(
         self, prepared: ImageSet, resolution: int, geometry: Geometry, seed: int, shortest_side: int | None = None

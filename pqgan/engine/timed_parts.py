@@ -12,7 +12,7 @@ _stopwatches: dict[str, Stopwatch] | None = None
 
 
 @contextmanager
-def section(name: str) -> Iterator[None]:
+def timed_part(name: str) -> Iterator[None]:
     """A part of a step, as a block or as the decorator of a method; a name may come several times a step."""
     if _stopwatches is None:
         yield
@@ -22,8 +22,8 @@ def section(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def measured(device: torch.device) -> Iterator[Mapping[str, Stopwatch]]:
-    """Time every section that is entered before the block ends, by name."""
+def timing_parts(device: torch.device) -> Iterator[Mapping[str, Stopwatch]]:
+    """Time every part that is entered before the block ends, by name."""
     global _stopwatches
     _stopwatches = stopwatches = defaultdict(lambda: Stopwatch(device))
     try:

@@ -47,7 +47,7 @@ def _end_with_parent() -> None:
 
 
 def iterate(loader: "DataLoader", timeout: float) -> Generator[Any, None, None]:
-    """Iterate a loader; no worker of its outlives the generator.
+    """Iterate a loader. When the generator ends, its worker processes have ended too.
 
     Args:
         loader: with `shield` as its worker_init_fn; with PULSE as its timeout where it has workers.

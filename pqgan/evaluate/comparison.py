@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pqgan.engine import processes
-from pqgan.engine.timed_parts import section
+from pqgan.engine.timed_parts import timed_part
 from pqgan.evaluate.metrics.cmmd import PROTOCOL as CMMD_PROTOCOL
 from pqgan.evaluate.metrics.cmmd import cmmd
 from pqgan.evaluate.metrics.frechet import frechet_distance, sample_note
@@ -68,23 +68,23 @@ class Comparison:
 
         That is codes or bytes (B, S, h, w), bits a pixel (B,) of a codec's files, or None.
         """
-        with section("pixels"):
+        with timed_part("pixels"):
             levels = [to_uint8(images) for images in (originals, reconstructions)]
             self._each["errors"].append(psnr.squared_errors(*levels))
             if min(originals.shape[2:]) >= LEAST_SIDE:
                 self._each["ssim"].append(ssim(*levels))
-        with section("perceptual"):
+        with timed_part("perceptual"):
             pair = [to_float(images) for images in levels]
             for net, perceptual in self.networks.lpips.items():
                 if min(originals.shape[2:]) >= LEAST_SIDE_OF[net]:
                     self._each[net].append(perceptual(*pair))
-        with section("features"):
+        with timed_part("features"):
             self.reconstructions.update(reconstructions)
         if self.originals is not None:
-            with section("features of the originals"):
+            with timed_part("features of the originals"):
                 self.originals.update(originals)
         if self.usage is not None:
-            with section("usage"):
+            with timed_part("usage"):
                 self.usage.update(stored)
         elif stored is not None:
             self._each["bits"].append(stored)

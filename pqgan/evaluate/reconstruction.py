@@ -15,7 +15,7 @@ from pqgan.data.prepared import PreparedSet
 from pqgan.engine import processes
 from pqgan.engine.image_progress import ImageProgress
 from pqgan.engine.launch import agreeing, launch
-from pqgan.engine.timed_parts import measured, section
+from pqgan.engine.timed_parts import timed_part, timing_parts
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name
 from pqgan.errors import SettingsError
 from pqgan.evaluate.baselines.codecs import Codec
@@ -95,11 +95,11 @@ def reconstruct(
     seen = share.start
     started = time.perf_counter()
     bar = ImageProgress(f"{name} on {role}", len(share), quiet=not processes.is_first())
-    with measured(target) as parts, agreeing(), bar:
+    with timing_parts(target) as parts, agreeing(), bar:
         for found in loaded():
             if len(share) <= batch:
                 tokenizer.reconstruct(found.images)  # the first reconstruction allocates and selects kernels
-            with section("reconstruction"), stopwatch.lap():
+            with timed_part("reconstruction"), stopwatch.lap():
                 reconstructions, stored = tokenizer.round_trip(found.images)  # (B, 3, H, W)
             comparison.update(found.images, reconstructions, stored)
             first = max(0, min(len(found.images), pictures - seen))
@@ -142,13 +142,13 @@ def run(
         ResourceError: a published feature network is not to be had.
         DataError: features of other originals.
     """
-    section_, reading = settings.scale.evaluation, settings.reading
+    section, reading = settings.scale.evaluation, settings.reading
     hardware = settings.scale.hardware
     target = launch(hardware)
     started = time.perf_counter()
     with agreeing():
         tokenizer = open_model(Path(model)).to(target)
-        networks = Networks(section_.features, reading.metrics, target)
+        networks = Networks(section.features, reading.metrics, target)
         prepared = {role: PreparedSet(path) for role, path in sets.items()}
         originals = {role: _reference(references, role, images, networks) for role, images in prepared.items()}
     passes = {
@@ -162,7 +162,7 @@ def run(
             geometry=reading.data.geometry,
             originals=originals[role],
             workers=hardware.workers,
-            pictures=section_.showcase,
+            pictures=section.showcase,
             name=job.id,
         )
         for role, images in prepared.items()

@@ -14,7 +14,7 @@ GRID = 20_000
 """Configurations of a grid, at most; each is a training of its own."""
 
 
-class Codebooks(Section):
+class CodebookShape(Section):
     """Shape of a product quantiser: S=1 is VQ, S=d is scalar quantisation."""
 
     d: Channels
@@ -89,7 +89,7 @@ class Configuration(Section):
         return {key: value for key, value in dump(self).items() if key not in absent or value != absent[key]}
 
 
-class PQConfig(Configuration, Codebooks):
+class PQConfig(Configuration, CodebookShape):
     """A point of the sweep (section 4.2)."""
 
     network, method, latent = "pq", "PQGAN", "PQ"
@@ -116,7 +116,7 @@ class PQConfig(Configuration, Codebooks):
         return -(-self.K // max(1, resolution // self.F) ** 2)
 
 
-class LinearConfig(Configuration, Codebooks):
+class LinearConfig(Configuration, CodebookShape):
     """Principal components of patches, product-quantised by k-means: no network, no gradient; not in the paper."""
 
     network, method, latent = "pq", "PCA + PQ, linear", "PQ"

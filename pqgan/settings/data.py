@@ -48,7 +48,7 @@ ARCHIVE = r"\.(tar|tar\.gz|tgz|zip)$"
 
 
 def _is_none(value: Any) -> bool:
-    """Such a setting is left out of digests: addresses of results are as they were before it could be made."""
+    """Unset optional fields are not part of the digest: addresses made before the field existed stay valid."""
     return value is None
 
 
@@ -67,7 +67,7 @@ class ImageFolder(Section):
     count: PositiveInt | None = None
     """How many images from there; all where not given."""
     every: PositiveInt = 1
-    """Only each so-manieth image from there on, so that a part still holds all classes."""
+    """Keep every n-th image, counted from `first`. Unlike with `count`, a subset then still has all classes."""
     captions: CaptionTable | None = None
 
     archive: str | None = Field(default=None, pattern=ARCHIVE, exclude_if=_is_none)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .base import Channels, Count, Layers, PositiveInt, Section, Seed, Side
 from .codecs import CodecName
-from .configurations import Codebooks, PQConfig
+from .configurations import CodebookShape, PQConfig
 from .names import DOUBLE, VALIDATION, Name, Named, Role, each_once, shown
 
 HIGH_RESOLUTION = (VALIDATION, DOUBLE)
@@ -116,7 +116,7 @@ class EvaluationSection(Section):
     features: Features
 
 
-class SearchCase(Codebooks):
+class SearchCase(CodebookShape):
     """A search for the nearest codewords by itself."""
 
 

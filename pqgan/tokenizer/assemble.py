@@ -66,7 +66,7 @@ def assemble(
     Args:
         fabric: launched.
         model: tokenizer to train.
-        config: its settings; None for a PQModel.
+        config: settings of the tokenizer. None when fine-tuning, where the model is always a PQModel.
         discriminator: PatchGAN.
         features: of the perceptual loss.
         training: section of the settings.

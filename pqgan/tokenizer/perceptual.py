@@ -14,21 +14,12 @@ from pqgan.records import FeatureNetwork
 from pqgan.settings.evaluation import Features
 from pqgan.storage.manifest import sha256
 from pqgan.weights import locate
+from pqgan.weights.random_weights import describe, random_source
 
 NAMES = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}
 
 LEAST_SIDE = {"alex": 31, "vgg": 16, "squeeze": 17}
 """Pixels; of a smaller image nothing is left after the backbone's pooling."""
-
-
-def describe(features: Features) -> str:
-    """The weights of a feature network, for the tables."""
-    return f"random weights (seed {features.seed})" if features.weights == "random" else "pretrained"
-
-
-def random_source(seed: int) -> FeatureNetwork:
-    """The source of a feature network without files."""
-    return FeatureNetwork(origin=f"random weights, seed {seed}", files={})
 
 
 class Perceptual(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pqgan.data.batches import Batch
 from pqgan.engine.loop import Update
 from pqgan.engine.step_random import Draws
-from pqgan.engine.timed_parts import section
+from pqgan.engine.timed_parts import timed_part
 
 from .kinds import BY_CLASS
 from .losses import adaptive_weight, hinge_discriminator, hinge_generator
@@ -125,7 +125,7 @@ class TokenizerStep:
         if adversarial:
             yield self._discriminator_update(batch.images, sample.detach())
 
-    @section("generator")
+    @timed_part("generator")
     def _reconstruct(self, number: int, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shape = self.generator.module.noise_shape(images)
         return self.generator(images, self.draws.normal(number, "posterior", shape) if shape else None)
@@ -147,7 +147,7 @@ class TokenizerStep:
         surrogate = (sample * gradient).sum() + regulariser
         return Update("generator", surrogate, {**losses, "total": total.detach()})
 
-    @section("perceptual loss")
+    @timed_part("perceptual loss")
     def _reconstruction_loss(self, at: Tensor, images: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """L1 and perceptual loss, weighted; their gradient (B, 3, H, W) at the reconstruction; each alone."""
         losses = {"l1": (images - at).abs().mean()}
@@ -159,7 +159,7 @@ class TokenizerStep:
         (gradient,) = torch.autograd.grad(loss, at)
         return loss.detach(), gradient, {name: value.detach() for name, value in losses.items()}
 
-    @section("discriminator")
+    @timed_part("discriminator")
     def _adversarial_loss(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """The generator's loss against the discriminator, and its gradient (B, 3, H, W) at the reconstruction."""
         # the bare module: only gradients that pass through it are needed, so processes have none of its own to exchange
@@ -171,13 +171,13 @@ class TokenizerStep:
         module.requires_grad_(True)
         return fooled.detach(), gradient
 
-    @section("adaptive weight")
+    @timed_part("adaptive weight")
     def _adaptive_weight(self, entering: Tensor, *gradients: Tensor) -> Tensor:
         """From the gradients (B, 3, H, W) of both losses at the reconstruction; the same on all devices."""
         found = self.generator.module.at_last_layer(entering, gradients)  # (2, 3, C, 3, 3)
         return adaptive_weight(*self.fabric.all_reduce(found, reduce_op="mean"))
 
-    @section("discriminator")
+    @timed_part("discriminator")
     def _discriminator_update(self, images: Tensor, sample: Tensor) -> Update:
         loss = hinge_discriminator(*self.discriminator(images, sample))
         return Update("discriminator", loss, {"discriminator": loss})

@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from pqgan.randomness import seeded
 from pqgan.settings.evaluation import Features, HubClip, RandomClip
-from pqgan.tokenizer.perceptual import random_source
 from pqgan.weights import locate
+from pqgan.weights.random_weights import random_source
 
 from .pixels import to_uint8
 

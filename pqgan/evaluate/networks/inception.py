@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from pqgan.randomness import generator_at
 from pqgan.settings.evaluation import Features
-from pqgan.tokenizer.perceptual import describe, random_source
 from pqgan.weights import locate
+from pqgan.weights.random_weights import describe, random_source
 
 from .pixels import to_uint8
 

@@ -17,7 +17,7 @@ PICTURE = "a picture that pqgan wrote; delete its folder and make it again"
 MARGIN = 0.06
 TITLE, SMALL = 9.5, 6.0
 LINE = 1.3 / 72
-"""Height of a line of text, inches a point of its size."""
+"""Height of a line of text, in inches per point of its font size."""
 Place = Callable[[float, float, float, float], Axes]
 """(left, above, wide, high) -> axes: inches right of and below the upper left corner of the space, and its size."""
 
