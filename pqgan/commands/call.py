@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from pqgan import start_up
 from pqgan.errors import DataError
 from pqgan.plan import Plan
 from pqgan.settings import load
@@ -17,7 +18,8 @@ Verbs = argparse._SubParsersAction
 def function(path: str) -> Callable[..., Any]:
     """The function that module:function names; its module is imported now and not before."""
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    with start_up.importing(module):
+        return getattr(import_module(module), name)
 
 
 def load_plan(arguments: argparse.Namespace) -> Plan:

@@ -1,7 +1,6 @@
 """Devices, precision and processes, through Lightning Fabric."""
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import distributed, nn
 
+from pqgan import start_up
 from pqgan.errors import PqganError, ResourceError
 from pqgan.settings.hardware import Hardware
 
@@ -74,14 +74,8 @@ def agreeing() -> Iterator[None]:
 
 def _import_fabric() -> "type[Fabric]":
     # Fabric asks for torchmetrics' version by importing all of it, which takes longer than everything else it imports
-    absent = "torchmetrics" not in sys.modules
-    if absent:
-        sys.modules["torchmetrics"] = None
-    try:
+    with start_up.importing("lightning_fabric"), start_up.standing_in("torchmetrics", None):
         from lightning_fabric import Fabric
-    finally:
-        if absent:
-            del sys.modules["torchmetrics"]
     return Fabric
 
 
