@@ -1,14 +1,14 @@
 """Start-up: diffusers imports the modules that are asked for, not all that it has.
 
 The library makes most of its packages lazy, but not these: with `from diffusers.models.autoencoders.vae import Encoder`
-come all its autoencoders and transformers, and with them transformers, scipy.stats and torch's compiler, three times
-what torch itself takes. A finder, Python's own way to say how a module is loaded, puts off a package's __init__ until a
-name of it is asked for. What runs then is the library's own code, and what was imported before pqgan stays as it is.
+come all its autoencoders and transformers, and with them transformers and scipy.stats, twice what torch itself takes. A
+finder, Python's own way to say how a module is loaded, puts off a package's __init__ until a name of it is asked for.
+What runs then is the library's own code, and what was imported before pqgan stays as it is.
 """
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -28,13 +28,8 @@ PACKAGES: dict[str, dict[str, str]] = {
 }
 """Package whose __init__ does nothing but import from its modules -> names that are looked up in one module alone."""
 
-COMPILER = "torch._dynamo"
-MARKING = "diffusers.utils.torch_utils"
-"""Imports the compiler for `allow_in_graph` alone, with which diffusers marks classes of layers."""
-
 _one_at_a_time = RLock()
 _running: set[str] = set()
-_unmarked: list[Any] = []
 
 
 def install() -> None:
@@ -103,54 +98,27 @@ class _Deferred(ModuleType):
 
 
 class _Finder(MetaPathFinder):
-    """Finds where everything is found, and gives the modules above another way to start."""
+    """Finds where everything is found, and gives the packages above another way to start."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        execute = {MARKING: _without_compiler, COMPILER: _then_mark}.get(fullname)
-        if execute is None and fullname not in PACKAGES:
+        if fullname not in PACKAGES:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, execute)
+            spec.loader = _Loader(spec.loader)
         return spec
 
 
 class _Loader(Loader):
-    """Stands before a module's own loader until the module is made."""
+    """Stands before a package's own loader until the package is made."""
 
-    def __init__(self, own: Loader, execute: Callable[[Loader, ModuleType], None] | None):
+    def __init__(self, own: Loader):
         self.own = own
-        self.execute = execute
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return _Deferred(spec.name) if self.execute is None else self.own.create_module(spec)
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Deferred(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         module.__loader__ = module.__spec__.loader = self.own
-        if self.execute is not None:
-            self.execute(self.own, module)
-
-
-def _without_compiler(loader: Loader, module: ModuleType) -> None:
-    """Execute a module that takes `allow_in_graph` from the compiler, without the compiler if nobody has it yet."""
-    stand_in = ModuleType(COMPILER)
-    stand_in.allow_in_graph = _allow_in_graph
-    with standing_in(COMPILER, stand_in):
-        loader.exec_module(module)
-
-
-def _allow_in_graph(marked: Any) -> Any:
-    """torch._dynamo.allow_in_graph, at once or when the compiler is imported, which is before it can compile."""
-    compiler = sys.modules.get(COMPILER)
-    if hasattr(compiler, "OptimizedModule"):  # neither the stand-in nor half imported
-        return compiler.allow_in_graph(marked)
-    _unmarked.append(marked)
-    return marked
-
-
-def _then_mark(loader: Loader, module: ModuleType) -> None:
-    loader.exec_module(module)
-    while _unmarked:
-        module.allow_in_graph(_unmarked.pop())

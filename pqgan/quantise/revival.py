@@ -63,7 +63,7 @@ def replace(codebooks: nn.Parameter, dead: Tensor, vectors: Tensor, optimiser: t
         codebooks: (S, K, c).
         dead: bool.
         vectors: of which those of dead codewords are used.
-        optimiser: the optimiser that owns the codebooks. Its state (moments of Adam) of replaced codewords becomes zero.
+        optimiser: the one that owns the codebooks. Its state (moments of Adam) of replaced codewords becomes zero.
     """
     dead = dead[..., None]  # (S, K, 1)
     codebooks.copy_(torch.where(dead, vectors, codebooks))
