@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from whole_plan import whole_plan
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan.cli import main
 
@@ -46,6 +46,7 @@ CALLS = {
 def test_each_folder_reaches_the_function_under_its_own_name(command, smoke, params_path, tmp_path, monkeypatch):
     chapter, module, function, folders = CALLS[command]
     monkeypatch.chdir(tmp_path)
+    pretend_selected(smoke, tmp_path)
     calls, double = [], ModuleType(module)
     setattr(double, function, lambda settings, job, **given: calls.append((settings, job, given)))
     monkeypatch.setitem(sys.modules, module, double)

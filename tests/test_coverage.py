@@ -17,7 +17,7 @@ READINGS = set(re.findall(r"^\| (\d+) \|", (ROOT / "docs/readings.md").read_text
 RULES = {
     name
     for file in (ROOT / "workflow/rules").glob("*.smk")
-    for name in re.findall(r"(?m)^rule (\w+):", file.read_text())
+    for name in re.findall(r"(?m)^(?:rule|checkpoint) (\w+):", file.read_text())
 }
 
 

@@ -27,27 +27,27 @@ def test_a_tokenizer_has_three_checkpoints_a_result_and_its_pictures(name, plan)
     assert settings.scale.upkeep.checkpoints_kept == 2
     checkpoint = 3 * 4 * weights  # both moments of Adam
     pictures = 101 * 8 * 2 * 3 * 256 * 256  # after each ten thousandth of a million updates: eight images, twice
-    assert training_bytes(plan)[plan.job("tokenizer", name).path] == 4 * weights + 3 * checkpoint + pictures
+    assert training_bytes(plan)["tokenizer", name] == 4 * weights + 3 * checkpoint + pictures
 
 
 @pytest.mark.parametrize("name", ["linear-f8-d128-S64-K512", "linear-f32-d256-S64-K256"])
 def test_a_linear_tokenizer_is_its_weights_and_those_of_three_checkpoints(name, plan):
     config = plan.settings.scale.tokenizer.configs[name]
     weights = sum(p.numel() for p in build(config, None, plan.settings.reading, seed=0).parameters())
-    assert training_bytes(plan)[plan.job("tokenizer", name).path] == 4 * 4 * weights
+    assert training_bytes(plan)["tokenizer", name] == 4 * 4 * weights
 
 
 def test_every_training_of_the_paper_is_known(plan):
     found = training_bytes(plan)
     chapters = ("tokenizer", "finetune", "adapt", "ldm")
     trained = [job for chapter in chapters for job in plan.chapter(chapter).values()]
-    assert sorted(found) == sorted(job.path for job in trained)
+    assert sorted(found) == sorted((job.chapter, job.name) for job in trained)
     # weights, both moments and the moving average of Stable Diffusion's 866 million parameters, thrice, and the result
-    assert found[plan.job("adapt", "PQSD-Precise-stage2").path] == pytest.approx(866e6 * 4 * 13, rel=0.01)
+    assert found["adapt", "PQSD-Precise-stage2"] == pytest.approx(866e6 * 4 * 13, rel=0.01)
 
 
 def test_a_network_that_was_not_counted_is_left_out(params_path, changed_params):
     changed = changed_params("scales.paper.tokenizer.discriminator.channels", 48)
     found = training_bytes(whole_plan(load(changed, "paper")))
-    assert {path.split("/")[2] for path in found if "/linear-" not in path} == {"adapt", "ldm"}
-    assert all("/linear-" in path for path in training_bytes(whole_plan(load(params_path, "smoke"))))
+    assert {chapter for chapter, name in found if not name.startswith("linear-")} == {"adapt", "ldm"}
+    assert all(name.startswith("linear-") for _, name in training_bytes(whole_plan(load(params_path, "smoke"))))

@@ -15,7 +15,7 @@ PROGRAM = """
 import sys
 import torch
 from torch import distributed
-from pqgan.evaluate import processes
+from pqgan.engine import processes
 from pqgan.evaluate.metrics.frechet import Moments, frechet_distance
 
 rank, world, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

@@ -115,13 +115,12 @@ def test_the_search_names_what_was_left_out_and_how_exact_it_was(figures, smoke)
 RENDER = """
 import sys
 from pathlib import Path
-from whole_plan import whole_plan
 from pqgan.plan import Plan
 from pqgan.report import render
 from pqgan.settings import load
 settings = load(sys.argv[1], "smoke")
 for item in sys.argv[3:]:
-    render.run(settings, whole_plan(settings), item, Path(sys.argv[2]) / f"{item}.pdf")
+    render.run(settings, Plan(settings, settings.expected_selection), item, Path(sys.argv[2]) / f"{item}.pdf")
 """
 
 

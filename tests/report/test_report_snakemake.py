@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from whole_plan import pretend_selected
 
 from pqgan.report import contents
 from pqgan.settings import load
@@ -25,8 +26,9 @@ def finished(reports, synthetic, tmp_path_factory) -> Path:
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "workflow", checkout / "workflow")
     (checkout / "profiles").symlink_to("workflow/profiles")
+    pretend_selected(synthetic.plan.settings, checkout)
     for job in synthetic.plan.all():
-        (checkout / job.path).mkdir(parents=True)
+        (checkout / job.path).mkdir(parents=True, exist_ok=True)
     shutil.copytree(reports, checkout / "reports")
     return checkout
 

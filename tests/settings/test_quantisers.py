@@ -1,9 +1,9 @@
 """Lines of the sweep that name another quantiser: what they are called, what they change, and what is refused."""
 
 import pytest
+from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
-from pqgan.plan import Plan
 from pqgan.settings import FSQConfig, RQConfig, load
 from pqgan.settings.configurations import BY_KIND, kind_of
 from pqgan.subjects import bits_per_pixel
@@ -25,7 +25,8 @@ def with_lines(changed_params, smoke):
 
 @pytest.mark.parametrize("part", ["sweep", "baselines"])
 def test_a_line_adds_its_training_and_its_evaluation_and_moves_no_address(smoke, with_lines, part):
-    before, after = Plan(smoke).all(), Plan(with_lines(RQ, FSQ, RQ | {"seed": 3}, part=part)).all()
+    wider = with_lines(RQ, FSQ, RQ | {"seed": 3}, part=part)
+    before, after = (whole_plan(settings).all() for settings in (smoke, wider))
     known = {job.path for job in before}
     added = [f"{job.chapter}/{job.name}" for job in after if job.path not in known]
     names = ["rq-f16-d32-D4-K64", "fsq-f8-L8x5x5x5", "rq-f16-d32-D4-K64-seed3"]
@@ -56,7 +57,7 @@ def test_shapes_of_codes_and_what_they_cost():
     assert bits_per_pixel(fsq.F, fsq.S, fsq.K) == 10 / 64
 
 
-@pytest.mark.parametrize("kind", {config.network for config in BY_KIND.values()})
+@pytest.mark.parametrize("kind", sorted({config.network for config in BY_KIND.values()}))
 def test_networks_are_those_of_a_kind_of_which_the_smallest_is_counted(kind):
     config = BY_KIND[kind].smallest(8, 4)
     assert (config.kind, kind_of(type(config)), config.F, config.d) == (kind, kind, 8, 4)
