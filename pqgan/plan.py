@@ -21,6 +21,11 @@ def _plain(*sections: BaseModel | None, **values) -> dict:
     return {**plain, **values}
 
 
+def _bench(section: BaseModel, version: int) -> dict:
+    """Settings of a bench, with the version of its code among them."""
+    return {type(section).__name__: {**section.model_dump(mode="json"), "version": version}}
+
+
 class Plan:
     """All jobs of one scale, by chapter and name.
 
@@ -96,10 +101,12 @@ class Plan:
         return self.job("select", f"f{factor}")
 
     def _data(self) -> None:
-        scale, reading = self.settings.scale, self.settings.reading
+        scale, reading, code = self.settings.scale, self.settings.reading, self.settings.versions.data
+        # addresses of the first version are those of the time when raw images and code had one number
+        later = {"code": code} if code > 1 else {}
         for name, source in scale.data.sets.items():
             seed = {"seed": scale.seed} if source.source == "wheel_photos" else {}  # only there are crops drawn
-            spec = _plain(source, version=scale.data.version, geometry=reading.data.geometry, **seed)
+            spec = _plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **seed)
             self._add("data", name, spec)
 
     def _evaluation_spec(self) -> dict:
@@ -108,7 +115,7 @@ class Plan:
         return _plain(
             reading.metrics,
             section.features,
-            version=section.version,
+            version=self.settings.versions.evaluation,
             geometry=reading.data.geometry,
         )
 
@@ -151,7 +158,7 @@ class Plan:
         return self._training_spec(
             section.training_of(config),
             config.seed,
-            version=section.version,
+            version=self.settings.versions.tokenizer,
             config=config.model_dump(mode="json"),
             trunk=trunk.model_dump(mode="json"),
             **more,
@@ -166,7 +173,7 @@ class Plan:
             "side": section.fitted_side(section.training),
             "geometry": reading.data.geometry,
             "seed": scale.seed if config.seed is None else config.seed,
-            "version": section.version,
+            "version": self.settings.versions.tokenizer,
         }
 
     def _check_seeds(self) -> None:
@@ -184,11 +191,12 @@ class Plan:
 
     def _published(self) -> None:
         section = self.settings.scale.evaluation
+        spec = {"version": self.settings.versions.evaluation}
         for name in section.published:
-            model = self._add("published", name, {"version": section.version})
+            model = self._add("published", name, spec)
             self._evaluate("evaluate", name, model, self._sets())
         for name in section.codecs:
-            codec = self._add("published", name, {"version": section.version})
+            codec = self._add("published", name, spec)
             self._evaluate("evaluate", name, codec, self._sets(others=False))
 
     def _sets(self, *, others: bool = True) -> dict[str, str]:
@@ -209,7 +217,7 @@ class Plan:
             "rows": reading.metrics.fid,
             "size": size,
             "geometry": reading.data.geometry,
-            "version": scale.evaluation.version,
+            "version": self.settings.versions.evaluation,
         }
         return self._add("reference", name, spec, data=self.job("data", prepared))
 
@@ -238,8 +246,8 @@ class Plan:
         for factor in scale.selection.factors:
             spec = self._training_spec(
                 section.training,
-                version=section.version,
-                tokenizer_version=scale.tokenizer.version,
+                version=self.settings.versions.finetune,
+                tokenizer_version=self.settings.versions.tokenizer,
                 batch=section.batch,
                 finetune=reading.finetune.model_dump(mode="json"),
             )
@@ -260,13 +268,13 @@ class Plan:
 
     def _adaptations(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
-        section = scale.adapt
-        backbone = self._add("backbone", "backbone", _plain(section.backbone, version=section.version, seed=scale.seed))
+        section, version = scale.adapt, self.settings.versions.adapt
+        backbone = self._add("backbone", "backbone", _plain(section.backbone, version=version, seed=scale.seed))
         data = self.job("data", section.data)
         adaptation = reading.adaptation.model_dump(mode="json")
         sampling = {key: adaptation.pop(key) for key in ("guidance", "sampler_steps")}
         shared = {
-            "version": section.version,
+            "version": version,
             "adaptation": adaptation,
             "geometry": reading.data.geometry,
             "seed": scale.seed,
@@ -297,12 +305,13 @@ class Plan:
             )
             generator = {"unet": second, "backbone": backbone, "tokenizer": tokenizer}
             spec = {"prompts": section.prompts, "sizes": variant.samples, "seed": scale.seed, **sampling}
-            self._add("samples", name, {**spec, "version": section.version}, **generator)
+            self._add("samples", name, {**spec, "version": version}, **generator)
             self._speed(name, variant.sample_size, **generator)
 
     def _speed(self, name: str, size: int, **generator: Job) -> None:
         scale, reading = self.settings.scale, self.settings.reading
-        spec = _plain(scale.speed, reading.speed, size=size, guidance=reading.adaptation.guidance)
+        bench = _bench(scale.speed, self.settings.versions.speed)
+        spec = _plain(reading.speed, **bench, size=size, guidance=reading.adaptation.guidance)
         self._add("speed", name, spec, **generator)
 
     def _ldms(self) -> None:
@@ -310,6 +319,7 @@ class Plan:
         section = scale.ldm
         elsewhere = {"latents", "data", "reference", "sample_batch", "grid"}
         own = section.model_dump(mode="json", exclude=elsewhere | WITHOUT_EFFECT)
+        own["version"] = self.settings.versions.ldm
         for name, latent in section.latents.items():
             tokenizer = self._tokenizer(latent.tokenizer)
             spec = {
@@ -323,7 +333,7 @@ class Plan:
             spec = _plain(
                 reading.generation,
                 fid=reading.metrics.fid,
-                version=scale.evaluation.version,
+                version=self.settings.versions.evaluation,
                 seed=scale.seed,
             )
             shown = {"method": latent.method, "grid": section.grid, "set": section.reference}
@@ -333,4 +343,5 @@ class Plan:
     def _benches(self) -> None:
         scale = self.settings.scale
         trunk = scale.tokenizer.trunks[scale.matching.F].plain.model_dump(mode="json")
-        self._add("matching", "matching", _plain(scale.matching, trunk=trunk, seed=scale.seed))
+        bench = _bench(scale.matching, self.settings.versions.matching)
+        self._add("matching", "matching", _plain(**bench, trunk=trunk, seed=scale.seed))

@@ -36,6 +36,15 @@ MOVES = {
     "reading.generation.*": "generation",
     "reading.speed.*": "speed",
     "reading.best*": "",  # of a selection that is measured
+    # of the code
+    "versions.data": f"data reference {AFTER_TOKENIZER}",
+    "versions.tokenizer": AFTER_TOKENIZER,
+    "versions.finetune": AFTER_FINETUNE,
+    "versions.adapt": "backbone adapt samples speed evaluate_finetuned",
+    "versions.ldm": "ldm generation",
+    "versions.evaluation": f"reference published generation {MEASURED}",
+    "versions.matching": "matching",
+    "versions.speed": "speed",
     # what is in the reading already, and what is no part of a result
     "scale.reading": "",
     "scale.overrides.*": "",
@@ -43,7 +52,7 @@ MOVES = {
     "scale.upkeep.*": "",
     "scale.data.disjoint": "",
     "scale.seed": f"data reference backbone matching {AFTER_TOKENIZER}",
-    "scale.data.version": f"data reference {AFTER_TOKENIZER}",
+    "scale.data.raw": f"data reference {AFTER_TOKENIZER}",
     "scale.data.sets.train.*": f"data {AFTER_TOKENIZER}",
     "scale.data.sets.val.*": "data reference evaluate select generation",
     "scale.data.sets.microscopy.*": "data reference evaluate select",
@@ -57,7 +66,6 @@ MOVES = {
     "scale.tokenizer.trunks.8.*": f"{AFTER_TOKENIZER} matching",
     "scale.tokenizer.trunks.16.*": AFTER_TOKENIZER,
     "scale.tokenizer.trunks.32.*": "tokenizer evaluate",  # takes no part in a selection
-    "scale.tokenizer.version": AFTER_TOKENIZER,
     "scale.tokenizer.with_shortcut": NAMES,  # smoke has none; tests/settings/test_with_shortcut.py says what one moves
     "scale.tokenizer.discriminator.*": AFTER_TOKENIZER,
     "scale.tokenizer.training.*": AFTER_TOKENIZER,
@@ -74,7 +82,6 @@ MOVES = {
     "scale.finetune.data": NAMES,
     "scale.finetune.*": AFTER_FINETUNE,
     "scale.adapt.data": NAMES,
-    "scale.adapt.version": "backbone adapt samples speed evaluate_finetuned",
     "scale.adapt.backbone.*": "backbone adapt samples speed evaluate_finetuned",
     "scale.adapt.variants.*.F": NAMES,
     "scale.adapt.variants.*.sample_size": "speed",
@@ -95,7 +102,6 @@ MOVES = {
     "scale.evaluation.transfer.*": NAMES,
     "scale.evaluation.published": NAMES,
     "scale.evaluation.codecs": NAMES,
-    "scale.evaluation.version": f"reference published generation {MEASURED}",
     "scale.evaluation.batch": "",
     "scale.evaluation.showcase": "evaluate evaluate_finetuned",
     "scale.evaluation.features.weights": f"reference {AFTER_TOKENIZER}",

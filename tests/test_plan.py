@@ -9,7 +9,8 @@ from whole_plan import whole_plan
 from pqgan.errors import SettingsError
 from pqgan.plan import Plan
 from pqgan.report import contents
-from pqgan.settings import load
+from pqgan.settings import load, read_params
+from pqgan.settings.scale import Versions
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +49,7 @@ MEASURED = {"evaluate", "select", "evaluate_finetuned"}
         ("scales.smoke.tokenizer.codebook", {}, set()),
         ("scales.smoke.tokenizer.codebook", {"kmeans_vectors": 9, "kmeans_passes": 3}, set()),  # of no k-means
         ("scales.smoke.ldm.steps", 101, {"ldm", "generation"}),
-        ("scales.smoke.data.version", 99, EVERYTHING - {"backbone", "matching"}),
-        ("scales.smoke.tokenizer.version", 99, {"tokenizer", "evaluate", "select"} | DOWNSTREAM_OF_SELECT),
-        (
-            "scales.smoke.evaluation.version",
-            99,
-            MEASURED | {"reference", "published", "generation"},
-        ),
-        ("scales.smoke.finetune.version", 99, DOWNSTREAM_OF_FINETUNE),
-        ("scales.smoke.adapt.version", 99, {"backbone", "adapt", "samples", "speed", "evaluate_finetuned"}),
-        ("scales.smoke.ldm.version", 99, {"ldm", "generation"}),
-        ("scales.smoke.matching.version", 99, {"matching"}),
-        ("scales.smoke.speed.version", 99, {"speed"}),
+        ("scales.smoke.data.raw", 99, EVERYTHING - {"backbone", "matching"}),
         ("scales.smoke.finetune.training.steps", 31, DOWNSTREAM_OF_FINETUNE),
         ("scales.smoke.adapt.prompts", ["a cat"], {"samples"}),
         ("scales.smoke.adapt.variants.PQSD-HR.sample_size", 96, {"speed"}),
@@ -89,6 +79,32 @@ MEASURED = {"evaluate", "select", "evaluate_finetuned"}
 )
 def test_one_number_moves_what_depends_on_it_and_nothing_else(paths, changed_params, key, value, expected):
     assert chapters_moved(paths, moved_from(changed_params(key, value))) == expected
+
+
+VERSIONS = {code: {code} for code in Versions.model_fields} | {
+    "adapt": {"backbone", "adapt", "samples"},
+    "evaluation": {"reference", "published", "evaluate", "evaluate_finetuned", "generation"},
+}
+"""Version of the code -> chapters that it makes."""
+
+
+@pytest.mark.parametrize("code", VERSIONS)
+def test_a_bumped_version_moves_every_result_of_its_chapters_at_every_scale(params_path, changed_params, code):
+    changed = changed_params(f"versions.{code}", 99)
+    for scale in read_params(params_path)["scales"]:
+        before, after = (
+            {(job.chapter, job.name): job.path for job in whole_plan(load(path, scale)).all()}
+            for path in (params_path, changed)
+        )
+        moved = {key for key in after if before[key] != after[key]}
+        assert {key for key in after if key[0] in VERSIONS[code]} <= moved != set(), scale
+
+
+def test_raw_images_and_code_of_one_number_each_never_share_an_address(changed_params):
+    raw, code = (
+        moved_from(changed_params(key, 2))["data", "train"] for key in ("scales.smoke.data.raw", "versions.data")
+    )
+    assert raw != code
 
 
 def test_upkeep_of_codebooks_moves_the_tokenizers_that_have_codebooks_of_ours(paths, changed_params):

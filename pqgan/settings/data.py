@@ -92,8 +92,8 @@ Source = Annotated[WheelPhotos | ImageFolder, Field(discriminator="source")]
 class DataSection(Section):
     """Every prepared set of a scale, by name."""
 
-    version: PositiveInt
-    """Bumped by hand when code that changes the prepared sets changes."""
+    raw: PositiveInt = 1
+    """Of the files below the data root, whose content no address knows: bumped by hand if they change."""
     sets: Named[Name, Source]
     disjoint: tuple[tuple[str, str], ...] = ()
     """Pairs of sets that may share no photograph."""

@@ -182,7 +182,6 @@ class Variant(Section):
 class AdaptSection(Section):
     """Stable Diffusion on product-quantised latents (sections 3.2 and 4.5, appendix A.2)."""
 
-    version: PositiveInt
     data: str
     """A set with captions."""
     backbone: Annotated[SeededBackbone | HubBackbone, Field(discriminator="source")]
@@ -205,7 +204,6 @@ class Latent(Section):
 class LDMSection(Section):
     """The latent diffusion model from scratch (appendix D, Table 5)."""
 
-    version: PositiveInt
     data: str
     """Training set with classes."""
     reference: str

@@ -92,7 +92,6 @@ def _has_both_resolutions(sets: dict[str, str]) -> dict[str, str]:
 class EvaluationSection(Section):
     """Reconstruction metrics (Tables 1 and 2)."""
 
-    version: PositiveInt
     data: str
     """Validation set."""
     high_resolution: Annotated[dict[str, str], AfterValidator(_has_both_resolutions)]
@@ -133,7 +132,6 @@ class SearchBench(Section):
 class MatchingBench(Section):
     """What matching costs in a reconstruction (Figure 5, reading 24), and the search beside others (figure_peers)."""
 
-    version: PositiveInt
     F: Literal[8, 16, 32]
     resolution: Side
     batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
@@ -155,7 +153,6 @@ class MatchingBench(Section):
 class SpeedBench(Section):
     """Table 3: images per second and memory of a generator (reading 23)."""
 
-    version: PositiveInt
     warmup: Count
     """Images before the clock starts."""
     repeats: PositiveInt

@@ -71,6 +71,6 @@ def load(path: Path | str = "params.yaml", scale: str | None = None) -> Settings
     except ValidationError as error:
         raise SettingsError(one_line(error, f"{path}: scales.{name}.overrides")) from None
     try:
-        return Settings(name=name, reading_name=chosen.reading, reading=reading, scale=chosen)
+        return Settings(name=name, reading_name=chosen.reading, reading=reading, versions=params.versions, scale=chosen)
     except ValidationError as error:
         raise SettingsError(one_line(error, f"{path}: scales.{name}")) from None

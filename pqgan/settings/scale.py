@@ -16,6 +16,24 @@ from .readings import Reading
 from .tokenizer import FinetuneSection, Selection, TokenizerSection
 
 
+class Versions(Section):
+    """Of the code, by what it makes, at every scale: bumped by hand when a change of code changes results."""
+
+    data: PositiveInt
+    """Prepared sets."""
+    tokenizer: PositiveInt
+    """Trainings of tokenizers."""
+    finetune: PositiveInt
+    adapt: PositiveInt
+    """The backbone, its adaptations and their samples."""
+    ldm: PositiveInt
+    """Trainings of latent diffusion models."""
+    evaluation: PositiveInt
+    """Features of originals, converted baselines, and all that is measured on images."""
+    matching: PositiveInt
+    speed: PositiveInt
+
+
 class Upkeep(Section):
     """How a training is kept and watched; never part of a result's address."""
 
@@ -164,6 +182,7 @@ class Params(Section):
 
     scale: str
     """The scale that is run where none is named."""
+    versions: Versions
     readings: Named[Name, Reading]
     scales: Named[Name, Scale]
 
@@ -182,6 +201,7 @@ class Settings(Section):
     """Of the scale."""
     reading_name: str
     reading: Reading
+    versions: Versions
     scale: Scale
 
     @model_validator(mode="after")

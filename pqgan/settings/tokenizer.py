@@ -130,8 +130,6 @@ class Selection(Section):
 class TokenizerSection(Section):
     """The sweep and everything all its trainings share."""
 
-    version: PositiveInt
-    """Bumped by hand when code that changes a training's result changes."""
     data: str
     """Name of the training set."""
     trunks: dict[Factor, Trunk]
@@ -263,7 +261,6 @@ class TokenizerSection(Section):
 class FinetuneSection(Section):
     """The 768 px chapter: the selected tokenizers at a higher resolution (section 4.5, appendix A.1)."""
 
-    version: PositiveInt
     data: str
     batch: PositiveInt
     """Images an update, over all devices."""

@@ -162,9 +162,9 @@ def photos(*names: str, zoom: tuple[float, float] = (1.0, 2.0)) -> WheelPhotos:
 
 def test_sets_that_must_be_disjoint_share_no_photograph():
     sets = {"one": photos("coffee", "rocket"), "other": photos("chelsea"), "third": photos("rocket")}
-    assert DataSection(version=1, sets=sets, disjoint=(("one", "other"),)).sets == sets
+    assert DataSection(sets=sets, disjoint=(("one", "other"),)).sets == sets
     with pytest.raises(ValidationError, match="sets 'one' and 'third' share rocket"):
-        DataSection(version=1, sets=sets, disjoint=(("one", "third"),))
+        DataSection(sets=sets, disjoint=(("one", "third"),))
 
 
 def test_a_zoom_rises():

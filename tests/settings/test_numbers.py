@@ -30,6 +30,7 @@ def test_no_number_may_be_infinite_no_number_or_absurd(params_path):
     raw = yaml.safe_load(params_path.read_text())
     whole = {
         "scale": "smoke",
+        "versions": raw["versions"],
         "readings": {"paper": raw["readings"]["paper"]},
         "scales": {"smoke": raw["scales"]["smoke"]},
     }

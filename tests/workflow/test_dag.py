@@ -228,16 +228,16 @@ RULES = {
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("data.version", 99),
-        ("tokenizer.version", 99),
-        ("evaluation.showcase", 9),
-        ("tokenizer.codebook.revive_after", 100),
+        ("versions.data", 99),
+        ("versions.tokenizer", 99),
+        ("scales.smoke.evaluation.showcase", 9),
+        ("scales.smoke.tokenizer.codebook.revive_after", 100),
     ],
 )
 def test_a_job_for_each_address_that_moves_and_no_other(checkout, key, value):
     pretend_all_is_made(checkout, "smoke")
     before = {job.path for job in whole_plan(load(checkout / "params.yaml", "smoke")).all()}
-    change(checkout, f"scales.smoke.{key}", value)
+    change(checkout, key, value)
     settings = load(checkout / "params.yaml", "smoke")
     moved = [job for job in whole_plan(settings).all() if job.path not in before]
     if any(job.chapter == "select" for job in moved):

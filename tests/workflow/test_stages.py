@@ -72,8 +72,9 @@ def unshared(value):
 def changes(scale: str) -> Iterator[tuple[str, dict]]:
     """Every number and list of a scale and of its reading, changed; with its key."""
     reading = RAW["scales"][scale]["reading"]
-    own = {"scale": scale, "readings": {reading: RAW["readings"][reading]}, "scales": {scale: RAW["scales"][scale]}}
-    for place in leaves({"readings": own["readings"], "scales": own["scales"]}):
+    own = {"scale": scale, "versions": RAW["versions"]}
+    own |= {"readings": {reading: RAW["readings"][reading]}, "scales": {scale: RAW["scales"][scale]}}
+    for place in leaves({key: own[key] for key in ("versions", "readings", "scales")}):
         value = own
         for key in place:
             value = value[key]
