@@ -19,7 +19,7 @@ container: "pqgan.sif"
 
 onstart:
     # an empty folder says that no published model is measured: DVC asks for one folder a chapter
-    Path(f"results/{SCALE}/published").mkdir(parents=True, exist_ok=True)
+    Path(root(SCALE, "published")).mkdir(parents=True, exist_ok=True)
 
 
 localrules:

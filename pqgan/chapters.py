@@ -1,126 +1,232 @@
-"""The commands that make one result of the plan each."""
+"""The chapters of the plan: the command that makes a result of each, and what everything else has to know of it."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pqgan.settings.hardware import Hardware
 
+Phase = Literal["preparation", "training", "selection", "sampling", "evaluation", "tables and figures"]
+"""Part of a run, in the order in which `pqgan times` shows them."""
 
-class Verb(NamedTuple):
-    """A command that makes one result of the plan."""
 
-    chapter: str
+class Chapter(NamedTuple):
+    """Results of one kind, each made by one command."""
+
+    name: str
+    """As in addresses."""
+    command: str
+    """Of `pqgan`."""
     name_help: str
-    run: str
-    """module:function; imported only when the verb runs, because start-up is part of a rule's cost."""
+    run: str | None
+    """module:function; imported only when the command runs, because start-up is part of a rule's cost.
+
+    None: the command has arguments of its own, in pqgan/commands.
+    """
     inputs: tuple[str, ...]
     """Names of inputs; `x?` may be left out, `x=` takes role=folder pairs."""
     help: str
-    trains: bool = False
-    """Whether it has a run folder, from which it goes on after an interruption."""
+    phase: Phase
+    gpus: Literal["training", "evaluation", "one", "none"]
+    """What a job asks a cluster for: hardware.gpus of its chapter, hardware.evaluation_devices, one GPU or none."""
     shared: bool = False
     """Whether checkouts share its results through PQGAN_SHARED_DIR."""
+    record: Literal["reconstruction", "generation", "speed", "matching"] | None = None
+    """Kind of its metrics.json; None if its results are no measurements."""
+    counted: bool = False
+    """Whether `pqgan cost` counts its operations: the others take minutes each."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether a job has a run folder, from which it goes on after an interruption."""
+        return self.phase == "training"
 
 
-VERBS = {
-    "prepare-data": Verb(
-        "data", "set", "pqgan.data.prepare:run", (), "cut a prepared set from raw images", shared=True
-    ),
-    "train-tokenizer": Verb(
-        "tokenizer", "configuration", "pqgan.tokenizer.train:train", ("data",), "train a tokenizer from scratch", True
-    ),
-    "reference": Verb(
-        "reference",
-        "set",
-        "pqgan.evaluate.original_features:run",
-        ("data",),
-        "compute what metrics need of a set's originals, once for all models",
-        shared=True,
-    ),
-    "fetch-baseline": Verb(
-        "published",
-        "published name or codec@bits",
-        "pqgan.evaluate.baselines.fetch:run",
-        (),
-        "fetch and convert a published tokenizer to compare with",
-    ),
-    "evaluate-tokenizer": Verb(
-        "evaluate",
-        "configuration",
-        "pqgan.evaluate.reconstruction:run",
-        ("model", "sets=", "references="),
-        "reconstruct sets of images and measure",
-    ),
-    "evaluate-finetuned": Verb(
-        "evaluate_finetuned",
-        "selected-fF or finetuned-fF",
-        "pqgan.evaluate.reconstruction:run",
-        ("model", "sets=", "references="),
-        "measure a tokenizer at the high resolution, before or after fine-tuning",
-    ),
-    "select-tokenizer": Verb("select", "fF", "pqgan.tokenizer.select:run", (), "choose the best tokenizer of a factor"),
-    "finetune-tokenizer": Verb(
-        "finetune",
-        "fF",
-        "pqgan.tokenizer.train:finetune",
-        ("model", "data"),
-        "fine-tune at a higher resolution",
-        True,
-    ),
-    "make-backbone": Verb(
-        "backbone", "backbone", "pqgan.diffusion.backbone:run", (), "create or fetch the Stable Diffusion to adapt"
-    ),
-    "adapt": Verb(
-        "adapt",
-        "VARIANT-stage1 or VARIANT-stage2",
-        "pqgan.diffusion.adapt:adapt",
-        ("unet", "backbone", "tokenizer", "data"),
-        "one stage of the adaptation to new latents",
-        True,
-    ),
-    "sample": Verb(
-        "samples", "variant", "pqgan.diffusion.sample:run", ("unet", "backbone", "tokenizer"), "sample the prompts"
-    ),
-    "train-ldm": Verb(
-        "ldm",
-        "latent",
-        "pqgan.diffusion.ldm:train_ldm",
-        ("tokenizer", "data"),
-        "train a latent diffusion model from scratch",
-        True,
-    ),
-    "evaluate-generation": Verb(
-        "generation",
-        "latent",
-        "pqgan.evaluate.generation:run",
-        ("model", "tokenizer", "reference"),
-        "sample a latent diffusion model and measure gFID",
-    ),
-    "bench sampling": Verb(
-        "speed",
-        "generator",
-        "pqgan.bench.sampling:run",
-        ("backbone", "unet?", "tokenizer?"),
-        "measure sampling speed and memory",
-    ),
+CHAPTERS: dict[str, Chapter] = {
+    chapter.name: chapter
+    for chapter in (
+        Chapter(
+            "data",
+            "prepare-data",
+            "set",
+            "pqgan.data.prepare:run",
+            (),
+            "cut a prepared set from raw images",
+            phase="preparation",
+            gpus="none",
+            shared=True,
+        ),
+        Chapter(
+            "tokenizer",
+            "train-tokenizer",
+            "configuration",
+            "pqgan.tokenizer.train:train",
+            ("data",),
+            "train a tokenizer from scratch",
+            phase="training",
+            gpus="training",
+            counted=True,
+        ),
+        Chapter(
+            "reference",
+            "reference",
+            "set",
+            "pqgan.evaluate.original_features:run",
+            ("data",),
+            "compute what metrics need of a set's originals, once for all models",
+            phase="preparation",
+            gpus="one",
+            shared=True,
+        ),
+        Chapter(
+            "published",
+            "fetch-baseline",
+            "published name or codec@bits",
+            "pqgan.evaluate.baselines.fetch:run",
+            (),
+            "fetch and convert a published tokenizer to compare with",
+            phase="preparation",
+            gpus="none",
+        ),
+        Chapter(
+            "evaluate",
+            "evaluate-tokenizer",
+            "configuration",
+            "pqgan.evaluate.reconstruction:run",
+            ("model", "sets=", "references="),
+            "reconstruct sets of images and measure",
+            phase="evaluation",
+            gpus="evaluation",
+            record="reconstruction",
+            counted=True,
+        ),
+        Chapter(
+            "evaluate_finetuned",
+            "evaluate-finetuned",
+            "selected-fF or finetuned-fF",
+            "pqgan.evaluate.reconstruction:run",
+            ("model", "sets=", "references="),
+            "measure a tokenizer at the high resolution, before or after fine-tuning",
+            phase="evaluation",
+            gpus="evaluation",
+            record="reconstruction",
+            counted=True,
+        ),
+        Chapter(
+            "select",
+            "select-tokenizer",
+            "fF",
+            "pqgan.tokenizer.select:run",
+            (),
+            "choose the best tokenizer of a factor",
+            phase="selection",
+            gpus="none",
+        ),
+        Chapter(
+            "finetune",
+            "finetune-tokenizer",
+            "fF",
+            "pqgan.tokenizer.train:finetune",
+            ("model", "data"),
+            "fine-tune at a higher resolution",
+            phase="training",
+            gpus="training",
+            counted=True,
+        ),
+        Chapter(
+            "backbone",
+            "make-backbone",
+            "backbone",
+            "pqgan.diffusion.backbone:run",
+            (),
+            "create or fetch the Stable Diffusion to adapt",
+            phase="preparation",
+            gpus="none",
+        ),
+        Chapter(
+            "adapt",
+            "adapt",
+            "VARIANT-stage1 or VARIANT-stage2",
+            "pqgan.diffusion.adapt:adapt",
+            ("unet", "backbone", "tokenizer", "data"),
+            "one stage of the adaptation to new latents",
+            phase="training",
+            gpus="training",
+            counted=True,
+        ),
+        Chapter(
+            "samples",
+            "sample",
+            "variant",
+            "pqgan.diffusion.sample:run",
+            ("unet", "backbone", "tokenizer"),
+            "sample the prompts",
+            phase="sampling",
+            gpus="one",
+        ),
+        Chapter(
+            "ldm",
+            "train-ldm",
+            "latent",
+            "pqgan.diffusion.ldm:train_ldm",
+            ("tokenizer", "data"),
+            "train a latent diffusion model from scratch",
+            phase="training",
+            gpus="training",
+            counted=True,
+        ),
+        Chapter(
+            "generation",
+            "evaluate-generation",
+            "latent",
+            "pqgan.evaluate.generation:run",
+            ("model", "tokenizer", "reference"),
+            "sample a latent diffusion model and measure gFID",
+            phase="evaluation",
+            gpus="evaluation",
+            record="generation",
+            counted=True,
+        ),
+        Chapter(
+            "speed",
+            "bench sampling",
+            "generator",
+            "pqgan.bench.sampling:run",
+            ("backbone", "unet?", "tokenizer?"),
+            "measure sampling speed and memory",
+            phase="evaluation",
+            gpus="one",
+            record="speed",
+        ),
+        Chapter(
+            "matching",
+            "bench matching",
+            "matching",
+            None,
+            (),
+            "measure what the quantiser adds to a reconstruction (Figure 5), and its search beside other libraries",
+            phase="evaluation",
+            gpus="one",
+            record="matching",
+        ),
+    )
 }
 
-PHASES = {
-    "preparation": ("data", "backbone", "reference", "published"),
-    "training": ("tokenizer", "finetune", "adapt", "ldm"),
-    "selection": ("select",),
-    "sampling": ("samples",),
-    "evaluation": ("evaluate", "evaluate_finetuned", "generation", "speed", "matching"),
-    "tables and figures": ("report",),
-}
+VERBS = {chapter.command: chapter for chapter in CHAPTERS.values() if chapter.run}
+"""Commands whose arguments follow from their chapter."""
+
+REPORT = "report"
+"""The rules' folder of tables and figures, which are no results of the plan."""
+
+PHASES: dict[str, tuple[str, ...]] = {
+    phase: tuple(chapter.name for chapter in CHAPTERS.values() if chapter.phase == phase) for phase in get_args(Phase)
+} | {"tables and figures": (REPORT,)}
 """Part of a run -> the rules' folders below benchmarks/<scale>."""
 
 
 def gpus_of(chapter: str, hardware: Hardware) -> int:
-    """GPUs that a job of a chapter asks the cluster for, as workflow/rules do."""
-    if chapter in PHASES["training"]:
+    """GPUs that a job of a chapter asks the cluster for."""
+    asks = CHAPTERS[chapter].gpus if chapter in CHAPTERS else "none"
+    if asks == "training":
         return hardware.gpus.of(chapter)
-    if not hardware.gpus.any():
+    if asks == "none" or not hardware.gpus.any():
         return 0
-    if chapter in ("evaluate", "evaluate_finetuned", "generation"):
-        return hardware.evaluation_devices
-    return int(chapter in ("reference", "samples", "speed", "matching"))
+    return hardware.evaluation_devices if asks == "evaluation" else 1

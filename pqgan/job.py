@@ -18,6 +18,16 @@ DIGEST = 8
 """Hex digits of an address."""
 
 
+def root(scale: str, chapter: str) -> str:
+    """Folder of a chapter's results, from the repository's root."""
+    return f"data/prepared/{scale}" if chapter == "data" else f"results/{scale}/{chapter}"
+
+
+def name_of(address: str) -> str:
+    """The name in `<name>-<digest>`."""
+    return address[: -DIGEST - 1]
+
+
 @dataclass(frozen=True)
 class Job:
     """One result: what it is called, what it depends on, where it lies."""
@@ -57,7 +67,7 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Eight hex digits over every setting that the result depends on, upstream included."""
+        """DIGEST hex digits over every setting that the result depends on, upstream included."""
         return self.settings_digest[:DIGEST]
 
     @property
@@ -71,7 +81,7 @@ class Job:
 
     @property
     def root(self) -> str:
-        return f"data/prepared/{self.scale}" if self.chapter == "data" else f"results/{self.scale}/{self.chapter}"
+        return root(self.scale, self.chapter)
 
     @property
     def path(self) -> str:

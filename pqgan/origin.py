@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
 
 from pqgan.errors import DataError
-from pqgan.job import Job
+from pqgan.job import DIGEST, Job
 from pqgan.storage.json_files import first_flaw, in_line, read_object
 from pqgan.storage.manifest import check_listed
 
-from .chapters import VERBS
+from .chapters import CHAPTERS
 
 FILE = "provenance.json"
 REMEDY = "delete the folder and make it again"
-RENAMED = {verb.chapter for verb in VERBS.values() if verb.shared}
+RENAMED = {chapter.name for chapter in CHAPTERS.values() if chapter.shared}
 """Chapters whose results checkouts share: the digest says all of them, and the scale may have another name there."""
 
 
@@ -28,7 +28,7 @@ class Named(BaseModel):
     chapter: str
     name: str
     scale: str
-    digest: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
+    digest: Annotated[str, Field(pattern=f"^[0-9a-f]{{{DIGEST}}}$")]
 
 
 class Code(BaseModel):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
+from pqgan.chapters import CHAPTERS
 from pqgan.settings.configurations import BY_KIND
 
 
@@ -150,11 +151,5 @@ SUBJECTS: dict[str, type[Facts]] = {
 }
 """Kind of record -> what its subject must hold."""
 
-KINDS = {
-    "evaluate": "reconstruction",
-    "evaluate_finetuned": "reconstruction",
-    "generation": "generation",
-    "speed": "speed",
-    "matching": "matching",
-}
+KINDS = {chapter.name: chapter.record for chapter in CHAPTERS.values() if chapter.record}
 """Chapter whose results are records -> their kind."""

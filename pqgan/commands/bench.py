@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pqgan.chapters import CHAPTERS
 from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage.outputs import check_folder
@@ -40,7 +41,7 @@ def _add_train(benches: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _add_matching(benches: Verbs, common: argparse.ArgumentParser) -> None:
-    what = "measure what the quantiser adds to a reconstruction (Figure 5), and its search beside other libraries"
+    what = CHAPTERS["matching"].help
     sub = benches.add_parser("matching", parents=[common], help=what, description=what)
     sub.add_argument("name", nargs="?", default="matching", help="matching, which is the default")
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result (default: results/SCALE/...)")

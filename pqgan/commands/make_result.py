@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from pqgan.chapters import Verb
+from pqgan.chapters import Chapter
 from pqgan.errors import DataError, SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
@@ -15,25 +15,25 @@ from pqgan.storage.run_names import CHECKPOINTS, check_run
 from .call import function
 
 
-def make(verb: Verb, plan: Plan, arguments: Namespace) -> None:
+def make(chapter: Chapter, plan: Plan, arguments: Namespace) -> None:
     """Make a result: look at everything that can be known at once, then do the work.
 
     Args:
-        verb: that makes it.
+        chapter: of the result.
         arguments: of the command line.
 
     Raises:
         SettingsError: no such job, or the result may not lie where it is to lie.
         DataError: an input is missing, or is another result than its address says.
     """
-    job = plan.job(verb.chapter, arguments.name)
+    job = plan.job(chapter.name, arguments.name)
     check_address(arguments, job)
-    inputs, roles = _inputs(verb, arguments)
-    if verb.trains:
+    inputs, roles = _inputs(chapter, arguments)
+    if chapter.trains:
         inputs["run"] = arguments.run or Path(job.run_path)
         check_run(inputs["run"])
     apart = {f"--{option}": folder for option, folder in inputs.items() if isinstance(folder, Path)}
-    check_folder(arguments.out, verb.chapter, apart=apart | {f"{role}=": folder for role, folder in roles.items()})
+    check_folder(arguments.out, chapter.name, apart=apart | {f"{role}=": folder for role, folder in roles.items()})
     for role, used in job.inputs.items():
         if role in roles and roles[role].absolute().is_relative_to(Path(used.path).absolute()):
             function("pqgan.records:origin_of")(used.path, used)
@@ -47,20 +47,20 @@ def make(verb: Verb, plan: Plan, arguments: Namespace) -> None:
             and Path(used.path, "provenance.json").is_file()
         ):
             function("pqgan.engine.run_folder:settle")(Path(used.run_path))
-    place = shared.place(job.chapter, job.name, job.settings_digest) if verb.shared and not job.handed else None
+    place = shared.place(job.chapter, job.name, job.settings_digest) if chapter.shared and not job.handed else None
     if place and shared.take(place, arguments.out, job.chapter):
         print(f"{job.name}: taken from {place}")
         return
-    function(verb.run)(plan.settings, job, **inputs, out=arguments.out)
+    function(chapter.run)(plan.settings, job, **inputs, out=arguments.out)
     if place:
         shared.give(arguments.out, place)
 
 
-def _inputs(verb: Verb, arguments: Namespace) -> tuple[dict[str, Any], dict[str, Path]]:
+def _inputs(chapter: Chapter, arguments: Namespace) -> tuple[dict[str, Any], dict[str, Path]]:
     """What a command is given: by option, and by the role that the plan knows it by."""
     inputs: dict[str, Any] = {}
     roles: dict[str, Path] = {}
-    for given in verb.inputs:
+    for given in chapter.inputs:
         name = given.rstrip("?=")
         value = getattr(arguments, name)
         inputs[name] = dict(value) if given.endswith("=") else value

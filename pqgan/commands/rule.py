@@ -11,14 +11,16 @@ from .call import Verbs, load_plan
 
 def add(verbs: Verbs, benches: Verbs, common: argparse.ArgumentParser) -> None:
     """Add a command for each chapter; `bench WHAT` to the benches."""
-    for name, verb in VERBS.items():
+    for name, chapter in VERBS.items():
         group, _, word = name.rpartition(" ")
-        sub = (benches if group else verbs).add_parser(word, parents=[common], help=verb.help, description=verb.help)
-        sub.add_argument("name", help=verb.name_help)
-        for given in verb.inputs:
+        sub = (benches if group else verbs).add_parser(
+            word, parents=[common], help=chapter.help, description=chapter.help
+        )
+        sub.add_argument("name", help=chapter.name_help)
+        for given in chapter.inputs:
             _add_input(sub, given)
         sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the result")
-        if verb.trains:
+        if chapter.trains:
             sub.add_argument(
                 "--run", type=Path, metavar="FOLDER", help="folder of checkpoints and log (default: runs/SCALE/...)"
             )

@@ -6,6 +6,7 @@ from functools import partial
 from math import inf, nan
 from typing import NoReturn
 
+from pqgan.chapters import CHAPTERS
 from pqgan.machine import PER_CORE, cores, most_processes
 from pqgan.settings.base import MOST
 from pqgan.settings.evaluation import SearchCase
@@ -39,7 +40,7 @@ percent = partial(number, most=100)
 def gpu(text: str) -> tuple[str, str]:
     """CHAPTER=NAME."""
     chapter, _, name = text.partition("=")
-    allowed = ("tokenizer", "evaluate", "finetune", "evaluate_finetuned", "adapt", "ldm", "generation")
+    allowed = [each.name for each in CHAPTERS.values() if each.counted]
     if chapter not in allowed or not name:
         raise argparse.ArgumentTypeError(
             f"got {shown(text)}; expected CHAPTER=NAME, the chapter one of {', '.join(allowed)}"

@@ -4,11 +4,10 @@ from collections import Counter
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
+from pqgan.chapters import REPORT
 from pqgan.plan import Plan
 
 from . import contents
-
-REPORT = "report"
 
 
 class Row(NamedTuple):

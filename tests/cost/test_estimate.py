@@ -10,6 +10,7 @@ from whole_plan import whole_plan
 
 from pqgan import cli
 from pqgan.bench import peak_flops
+from pqgan.chapters import CHAPTERS
 from pqgan.cost import estimate, network_passes
 from pqgan.cost.job_operations import Task, tasks
 from pqgan.errors import DataError, SettingsError
@@ -75,9 +76,14 @@ def test_gpus_are_those_of_the_appendix():
     }
 
 
+def test_what_is_counted_has_a_gpu_and_what_trains_is_counted():
+    counted = {name for name, chapter in CHAPTERS.items() if chapter.counted}
+    assert set(estimate.named_gpus()) == counted
+    assert {name for name, chapter in CHAPTERS.items() if chapter.trains} <= counted
+
+
 def test_every_job_that_trains_or_evaluates_is_counted_once(plan, printed):
-    chapters = ("tokenizer", "evaluate", "finetune", "evaluate_finetuned", "adapt", "ldm", "generation")
-    jobs = [job for chapter in chapters for job in plan.chapter(chapter).values()]
+    jobs = [job for job in plan.all() if CHAPTERS[job.chapter].counted]
     # a linear tokenizer is fitted in minutes, and evaluated like any other
     expected = [job.path for job in jobs if (job.chapter, job.name.partition("-")[0]) != ("tokenizer", "linear")]
     assert len(jobs) == len(expected) + 4

@@ -73,13 +73,13 @@ def test_the_table_has_every_verb_that_writes():
         name for name, sub in subparsers(cli._parser()) if any("--out" in a.option_strings for a in sub._actions)
     }
     assert writing == {*VERBS, *FOLDERS, *FILES}
-    assert {verb.chapter for verb in VERBS.values()} == set(NAMES)
+    assert {verb.name for verb in VERBS.values()} == set(NAMES)
 
 
 def arguments(verb: str) -> list[str]:
     if verb not in VERBS:
         return [*verb.split(), *(FOLDERS | FILES)[verb]]
-    words = [*verb.split(), NAMES[VERBS[verb].chapter]]
+    words = [*verb.split(), NAMES[VERBS[verb].name]]
     for given in VERBS[verb].inputs:
         value = "val=held/input" if given.endswith("=") else "held/input"
         words += [f"--{given.rstrip('?=')}", value]

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import pytest
 from whole_plan import whole_plan
 
-from pqgan.chapters import PHASES, gpus_of
 from pqgan.errors import DataError
 from pqgan.report import contents, page, times
 from pqgan.settings import load
@@ -156,22 +155,6 @@ def test_page_counts_gpu_hours(synthetic, reports, changed_params, tmp_path):
     minutes = f"{14 * jobs['tokenizer'] / 60:.1f} min"
     row = f'<td>tokenizer</td><td class="number">{jobs["tokenizer"]}</td><td class="number">{minutes}</td>'
     assert f'{row}<td class="number">14 s</td><td class="number">2</td><td class="number">0.1</td>' in text
-
-
-def test_gpus_are_those_that_the_rules_ask_for(params_path):
-    """A rule trains, runs networks on so many devices, or does neither."""
-    hardware = load(params_path, "paper").scale.hardware.model_copy(update={"evaluation_devices": 3})
-    rules = "".join(path.read_text() for path in (params_path.parent / "workflow/rules").glob("*.smk"))
-    asks = {
-        **{rf"training_resources\(\"{chapter}\"\)": hardware.gpus.of(chapter) for chapter in PHASES["training"]},
-        r"inference_resources\(HARDWARE\.evaluation_devices\)": 3,
-        r"inference_resources\(\)": 1,
-    }
-    for rule in re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]:
-        made = re.search(r"(?:results|prepared)/\{SCALE\}(?:/(\w+))?/\{\{id\}\}", rule)
-        if made:
-            found = [gpus for asked, gpus in asks.items() if re.search(rf"\*\*{asked}", rule)] or [0]
-            assert [gpus_of(made[1] or "data", hardware)] == found, rule.partition(":")[0]
 
 
 def test_run_times_by_hand(synthetic, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from whole_plan import pretend_selected, whole_plan
 
+from pqgan.chapters import CHAPTERS
 from pqgan.plan import Plan
 from pqgan.report import contents
 from pqgan.settings import load
@@ -207,22 +208,8 @@ def test_an_address_of_other_settings_is_refused(checkout):
     assert "f8-01234567" in run.stdout + run.stderr
 
 
-RULES = {
-    "data": "prepare_data",
-    "tokenizer": "train_tokenizer",
-    "reference": "reference",
-    "evaluate": "evaluate_tokenizer",
-    "select": "select_tokenizer",
-    "finetune": "finetune_tokenizer",
-    "evaluate_finetuned": "evaluate_finetuned",
-    "backbone": "make_backbone",
-    "adapt": "adapt",
-    "samples": "sample",
-    "ldm": "train_ldm",
-    "generation": "evaluate_generation",
-    "speed": "bench_sampling",
-    "matching": "bench_matching",
-}
+RULES = {name: re.sub("[- ]", "_", chapter.command) for name, chapter in CHAPTERS.items()}
+"""Chapter -> its rule, which is named like the command."""
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 
 rule make_backbone:
     output:
-        directory(f"results/{SCALE}/backbone/{{id}}"),
+        directory(place("backbone")),
     log:
-        f"logs/{SCALE}/backbone/{{id}}.log",
+        log_of("backbone"),
     benchmark:
-        f"benchmarks/{SCALE}/backbone/{{id}}.tsv"
+        benchmark_of("backbone")
     wildcard_constraints:
         id=planned("backbone"),
     resources:
-        mem_mb=HARDWARE.mem_mb,
-        runtime=HARDWARE.runtime_short,
+        **resources_of("backbone"),
     params:
         job=which,
     shell:
@@ -26,16 +25,16 @@ rule adapt:
         tokenizer=made_from("adapt", "tokenizer"),
         data=made_from("adapt", "data"),
     output:
-        directory(f"results/{SCALE}/adapt/{{id}}"),
+        directory(place("adapt")),
     log:
-        f"logs/{SCALE}/adapt/{{id}}.log",
+        log_of("adapt"),
     benchmark:
-        f"benchmarks/{SCALE}/adapt/{{id}}.tsv"
+        benchmark_of("adapt")
     wildcard_constraints:
         id=planned("adapt"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources("adapt"),
+        **resources_of("adapt"),
     params:
         job=which,
     shell:
@@ -49,16 +48,16 @@ rule sample:
         backbone=made_from("samples", "backbone"),
         tokenizer=made_from("samples", "tokenizer"),
     output:
-        directory(f"results/{SCALE}/samples/{{id}}"),
+        directory(place("samples")),
     log:
-        f"logs/{SCALE}/samples/{{id}}.log",
+        log_of("samples"),
     benchmark:
-        f"benchmarks/{SCALE}/samples/{{id}}.tsv"
+        benchmark_of("samples")
     wildcard_constraints:
         id=planned("samples"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(),
+        **resources_of("samples"),
     params:
         job=which,
     shell:

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from pqgan.chapters import CHAPTERS, REPORT, gpus_of
 from pqgan.errors import PqganError, SettingsError
-from pqgan.job import DIGEST
+from pqgan.job import DIGEST, name_of as name_in, root
 from pqgan.report import contents
 from pqgan.cost.disk import training_bytes
 from pqgan.settings import load
@@ -34,6 +35,21 @@ except PqganError as error:
 SCALE = PLAN.settings.name
 HARDWARE = PLAN.settings.scale.hardware
 WRITTEN = training_bytes(PLAN)
+
+
+def place(chapter):
+    """Where the results of a chapter lie: the output of its rule."""
+    return f"{root(SCALE, chapter)}/{{id}}"
+
+
+def log_of(chapter, name="id"):
+    """Log of a rule's job; name: the wildcard that tells its jobs apart."""
+    return f"logs/{SCALE}/{chapter}/{{{name}}}.log"
+
+
+def benchmark_of(chapter, name="id"):
+    """Benchmark file of a rule's job, as `pqgan times` reads it."""
+    return f"benchmarks/{SCALE}/{chapter}/{{{name}}}.tsv"
 
 
 def settled(jobs_of):
@@ -88,7 +104,7 @@ def one_of(names):
 
 def name_of(wildcards):
     """The name of a job: its id without the digest."""
-    return wildcards.id[: -DIGEST - 1]
+    return name_in(wildcards.id)
 
 
 def which(wildcards):
@@ -140,8 +156,8 @@ def chapter_paths(*chapters):
     return results_of(jobs_of)
 
 
-def resources(runtime, devices, processes):
-    """What a job asks a cluster for: minutes, GPUs, and a Slurm task for each of its processes.
+def computing(chapter, runtime, processes):
+    """What a job that runs a network asks a cluster for: minutes, GPUs, and a Slurm task for each of its processes.
 
     `launcher` goes before its command. In a Slurm job of several processes it is srun, told what the job was told (a job
     step of Snakemake forgets it); elsewhere nothing: Fabric starts them. `mpi` has Snakemake leave the tasks to srun.
@@ -149,7 +165,7 @@ def resources(runtime, devices, processes):
     cpus = -(-HARDWARE.cpus // processes)
     asked = {"mem_mb": HARDWARE.mem_mb, "runtime": runtime, "cpus_per_task": cpus, "launcher": ""}
     if HARDWARE.gpus.any():
-        asked["gpu"] = devices
+        asked["gpu"] = gpus_of(chapter, HARDWARE)
     if processes > 1:
         srun = f"srun --nodes=1 --ntasks-per-node={processes} --cpus-per-task={cpus} --kill-on-bad-exit=1"
         asked |= {"nodes": 1, "tasks_per_node": processes, "mpi": "srun"}
@@ -157,20 +173,23 @@ def resources(runtime, devices, processes):
     return asked
 
 
-def training_resources(chapter):
-    """What a training job asks for: the GPUs of its chapter, a process each; on CPUs as many processes as settings say.
+def resources_of(chapter):
+    """What a job of a chapter asks for, as pqgan.chapters says.
 
-    `disk_mb` is what it writes, where that is known; Snakemake shows it and does not ask Slurm for it.
+    A training has the GPUs of its chapter, a process each; on CPUs as many processes as settings say. `disk_mb` is what
+    it writes, if that is known; Snakemake shows it and does not ask Slurm for it.
     """
-    asked = resources(HARDWARE.runtime, HARDWARE.gpus.of(chapter), HARDWARE.scheduled_devices(chapter))
+    asks = CHAPTERS[chapter].gpus
+    if asks == "none":
+        return {"mem_mb": HARDWARE.mem_mb, "runtime": HARDWARE.runtime_short}
+    if asks != "training":
+        return computing(
+            chapter, HARDWARE.runtime_short, HARDWARE.evaluation_devices if asks == "evaluation" else 1
+        )
+    asked = computing(chapter, HARDWARE.runtime, HARDWARE.scheduled_devices(chapter))
     if all((chapter, name) in WRITTEN for name in PLAN.chapter(chapter)):
         asked["disk_mb"] = lambda wildcards: -(-WRITTEN[chapter, name_of(wildcards)] // 10**6)
     return asked
-
-
-def inference_resources(devices=1):
-    """What any other job that runs a network asks for."""
-    return resources(HARDWARE.runtime_short, devices, devices)
 
 
 def latent_tokenizer(wildcards):

@@ -3,16 +3,15 @@
 
 rule prepare_data:
     output:
-        directory(f"data/prepared/{SCALE}/{{id}}"),
+        directory(place("data")),
     log:
-        f"logs/{SCALE}/data/{{id}}.log",
+        log_of("data"),
     benchmark:
-        f"benchmarks/{SCALE}/data/{{id}}.tsv"
+        benchmark_of("data")
     wildcard_constraints:
         id=planned("data"),
     resources:
-        mem_mb=HARDWARE.mem_mb,
-        runtime=HARDWARE.runtime_short,
+        **resources_of("data"),
     params:
         job=which,
     shell:

@@ -5,16 +5,16 @@ rule reference:
     input:
         data=made_from("reference", "data"),
     output:
-        directory(f"results/{SCALE}/reference/{{id}}"),
+        directory(place("reference")),
     log:
-        f"logs/{SCALE}/reference/{{id}}.log",
+        log_of("reference"),
     benchmark:
-        f"benchmarks/{SCALE}/reference/{{id}}.tsv"
+        benchmark_of("reference")
     wildcard_constraints:
         id=planned("reference"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(),
+        **resources_of("reference"),
     params:
         job=which,
     shell:
@@ -23,16 +23,15 @@ rule reference:
 
 rule fetch_baseline:
     output:
-        directory(f"results/{SCALE}/published/{{id}}"),
+        directory(place("published")),
     log:
-        f"logs/{SCALE}/published/{{id}}.log",
+        log_of("published"),
     benchmark:
-        f"benchmarks/{SCALE}/published/{{id}}.tsv"
+        benchmark_of("published")
     wildcard_constraints:
         id=planned("published"),
     resources:
-        mem_mb=HARDWARE.mem_mb,
-        runtime=HARDWARE.runtime_short,
+        **resources_of("published"),
     params:
         job=which,
     shell:
@@ -50,16 +49,16 @@ rule evaluate_generation:
         tokenizer=made_from("generation", "tokenizer"),
         reference=made_from("generation", "reference"),
     output:
-        directory(f"results/{SCALE}/generation/{{id}}"),
+        directory(place("generation")),
     log:
-        f"logs/{SCALE}/generation/{{id}}.log",
+        log_of("generation"),
     benchmark:
-        f"benchmarks/{SCALE}/generation/{{id}}.tsv"
+        benchmark_of("generation")
     wildcard_constraints:
         id=planned("generation"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(HARDWARE.evaluation_devices),
+        **resources_of("generation"),
     params:
         job=which,
         tokenizer=latent_tokenizer,
@@ -73,16 +72,16 @@ rule bench_sampling:
     input:
         made_from_all("speed", ""),
     output:
-        directory(f"results/{SCALE}/speed/{{id}}"),
+        directory(place("speed")),
     log:
-        f"logs/{SCALE}/speed/{{id}}.log",
+        log_of("speed"),
     benchmark:
-        f"benchmarks/{SCALE}/speed/{{id}}.tsv"
+        benchmark_of("speed")
     wildcard_constraints:
         id=planned("speed"),
     threads: workflow.cores
     resources:
-        **inference_resources(),
+        **resources_of("speed"),
     params:
         job=which,
         backbone=PLAN.job("backbone", "backbone").path,
@@ -94,16 +93,16 @@ rule bench_sampling:
 
 rule bench_matching:
     output:
-        directory(f"results/{SCALE}/matching/{{id}}"),
+        directory(place("matching")),
     log:
-        f"logs/{SCALE}/matching/{{id}}.log",
+        log_of("matching"),
     benchmark:
-        f"benchmarks/{SCALE}/matching/{{id}}.tsv"
+        benchmark_of("matching")
     wildcard_constraints:
         id=planned("matching"),
     threads: workflow.cores
     resources:
-        **inference_resources(),
+        **resources_of("matching"),
     params:
         job=which,
     shell:

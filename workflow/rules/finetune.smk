@@ -6,16 +6,16 @@ rule finetune_tokenizer:
         model=made_from("finetune", "model"),
         data=made_from("finetune", "data"),
     output:
-        directory(f"results/{SCALE}/finetune/{{id}}"),
+        directory(place("finetune")),
     log:
-        f"logs/{SCALE}/finetune/{{id}}.log",
+        log_of("finetune"),
     benchmark:
-        f"benchmarks/{SCALE}/finetune/{{id}}.tsv"
+        benchmark_of("finetune")
     wildcard_constraints:
         id=planned("finetune"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources("finetune"),
+        **resources_of("finetune"),
     params:
         job=which,
     shell:
@@ -29,16 +29,16 @@ rule evaluate_finetuned:
         sets=made_from_all("evaluate_finetuned", "set-"),
         references=made_from_all("evaluate_finetuned", "reference-"),
     output:
-        directory(f"results/{SCALE}/evaluate_finetuned/{{id}}"),
+        directory(place("evaluate_finetuned")),
     log:
-        f"logs/{SCALE}/evaluate_finetuned/{{id}}.log",
+        log_of("evaluate_finetuned"),
     benchmark:
-        f"benchmarks/{SCALE}/evaluate_finetuned/{{id}}.tsv"
+        benchmark_of("evaluate_finetuned")
     wildcard_constraints:
         id=planned("evaluate_finetuned"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(HARDWARE.evaluation_devices),
+        **resources_of("evaluate_finetuned"),
     params:
         job=which,
         options=evaluation_options("evaluate_finetuned"),

@@ -6,16 +6,16 @@ rule train_ldm:
         tokenizer=made_from("ldm", "tokenizer"),
         data=made_from("ldm", "data"),
     output:
-        directory(f"results/{SCALE}/ldm/{{id}}"),
+        directory(place("ldm")),
     log:
-        f"logs/{SCALE}/ldm/{{id}}.log",
+        log_of("ldm"),
     benchmark:
-        f"benchmarks/{SCALE}/ldm/{{id}}.tsv"
+        benchmark_of("ldm")
     wildcard_constraints:
         id=planned("ldm"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources("ldm"),
+        **resources_of("ldm"),
     params:
         job=which,
         tokenizer=latent_tokenizer,

@@ -27,9 +27,9 @@ rule render_table:
         ),
         json="reports/{item}.json",
     log:
-        f"logs/{SCALE}/report/{{item}}.log",
+        log_of(REPORT, "item"),
     benchmark:
-        f"benchmarks/{SCALE}/report/{{item}}.tsv"
+        benchmark_of(REPORT, "item")
     wildcard_constraints:
         item="|".join(item for item in contents.ITEMS if item.startswith("table")),
     params:
@@ -52,9 +52,9 @@ rule render_figure:
         ),
         json="reports/{item}.json",
     log:
-        f"logs/{SCALE}/report/{{item}}.log",
+        log_of(REPORT, "item"),
     benchmark:
-        f"benchmarks/{SCALE}/report/{{item}}.tsv"
+        benchmark_of(REPORT, "item")
     wildcard_constraints:
         item="|".join(item for item in contents.ITEMS if item.startswith("figure")),
     params:

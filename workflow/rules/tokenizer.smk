@@ -5,16 +5,16 @@ rule train_tokenizer:
     input:
         data=made_from("tokenizer", "data"),
     output:
-        directory(f"results/{SCALE}/tokenizer/{{id}}"),
+        directory(place("tokenizer")),
     log:
-        f"logs/{SCALE}/tokenizer/{{id}}.log",
+        log_of("tokenizer"),
     benchmark:
-        f"benchmarks/{SCALE}/tokenizer/{{id}}.tsv"
+        benchmark_of("tokenizer")
     wildcard_constraints:
         id=planned("tokenizer"),
     threads: HARDWARE.cpus
     resources:
-        **training_resources("tokenizer"),
+        **resources_of("tokenizer"),
     params:
         job=which,
     shell:
@@ -27,16 +27,16 @@ rule evaluate_tokenizer:
         sets=made_from_all("evaluate", "set-"),
         references=made_from_all("evaluate", "reference-"),
     output:
-        directory(f"results/{SCALE}/evaluate/{{id}}"),
+        directory(place("evaluate")),
     log:
-        f"logs/{SCALE}/evaluate/{{id}}.log",
+        log_of("evaluate"),
     benchmark:
-        f"benchmarks/{SCALE}/evaluate/{{id}}.tsv"
+        benchmark_of("evaluate")
     wildcard_constraints:
         id=planned("evaluate"),
     threads: HARDWARE.cpus
     resources:
-        **inference_resources(HARDWARE.evaluation_devices),
+        **resources_of("evaluate"),
     params:
         job=which,
         options=evaluation_options("evaluate"),
@@ -50,16 +50,15 @@ checkpoint select_tokenizer:
         models=unless_made("select", made_from_all("select", "model-")),
         metrics=unless_made("select", made_from_all("select", "metrics-")),
     output:
-        directory(f"results/{SCALE}/select/{{id}}"),
+        directory(place("select")),
     log:
-        f"logs/{SCALE}/select/{{id}}.log",
+        log_of("select"),
     benchmark:
-        f"benchmarks/{SCALE}/select/{{id}}.tsv"
+        benchmark_of("select")
     wildcard_constraints:
         id=planned("select"),
     resources:
-        mem_mb=HARDWARE.mem_mb,
-        runtime=HARDWARE.runtime_short,
+        **resources_of("select"),
     params:
         job=which,
     shell:

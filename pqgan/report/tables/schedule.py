@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
 
+from pqgan.job import name_of
 from pqgan.origin import FILE, Origin
 from pqgan.plan import Plan
 from pqgan.settings import Settings
@@ -173,7 +174,7 @@ def _measured(model: str, origin: _TrainedOrigin | _FirstOrigin | _SecondOrigin,
     return row(
         MEASURED,
         model=model,
-        data=PurePosixPath(origin.inputs.data).name.rpartition("-")[0],  # the address is <set>-<digest>
+        data=name_of(PurePosixPath(origin.inputs.data).name),
         resolution=_square(phase.resolution),
         steps=formats.count(phase.steps),
         batch=phase.batch,

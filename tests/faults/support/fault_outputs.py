@@ -12,7 +12,7 @@ KINDS = {"bench matching": "matching", "bench generators": "generators", "decode
 
 
 def kind_of(verb: str) -> str:
-    return VERBS[verb].chapter if verb in VERBS else KINDS.get(verb, verb)
+    return VERBS[verb].name if verb in VERBS else KINDS.get(verb, verb)
 
 
 def an_earlier(verb: str, out: str) -> Path:
