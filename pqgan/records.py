@@ -18,22 +18,6 @@ Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum":
 """As JSON has no numbers that are not finite, these are strings in the file."""
 
 
-METRIC_NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
-    "rfid": "rFID",
-    "gfid": "gFID",
-    "cmmd": "CMMD",
-    "kid": "KID",
-    "precision": "Precision",
-    "recall": "Recall",
-    "H_n": "H_n",
-    "P_n": "P_n",
-}
-"""Metric -> what tables and sentences call it."""
-
-
 class FeatureNetwork(BaseModel):
     """A network that a metric looks through."""
 
@@ -51,7 +35,7 @@ class Measurement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True, ser_json_inf_nan="strings")
 
     metric: str
-    """psnr, ssim, lpips, rfid, cmmd, H_n, P_n, dead_codes, gfid, overhead, images_per_second, memory, ..."""
+    """As in pqgan.metrics."""
     value: Number
     unit: str = ""
     n: int

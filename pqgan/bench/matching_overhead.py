@@ -10,6 +10,7 @@ from torch import Tensor
 from pqgan.engine.launch import lay_out
 from pqgan.engine.timing import arithmetic, device_name
 from pqgan.evaluate.metrics.bootstrap import interval
+from pqgan.metrics import METRICS
 from pqgan.quantise.product import Quantised
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement
@@ -102,7 +103,7 @@ def rows(seconds: dict[tuple[str, str], list[float]], conditions: dict[str, int]
         return Measurement(
             metric=metric,
             value=median(laps),
-            unit="s",
+            unit=METRICS[metric].unit,
             n=len(laps),
             protocol=words[metric],
             conditions=conditions | way,

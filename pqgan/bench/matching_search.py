@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pqgan.engine.timing import device_name
+from pqgan.metrics import METRICS
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement
 from pqgan.settings.evaluation import SearchBench, SearchCase
@@ -89,13 +90,7 @@ class Searches:
             rounding = f"share of codes whose codeword is not the nearest in float64, at {n} of {self.where}"
             seconds, repeats = median(laps[way]), len(laps[way])
             found.measurements += [
-                row(
-                    "matching_seconds",
-                    seconds,
-                    repeats,
-                    f"nearest codes of {self.where}, median of runs in turns",
-                    unit="s",
-                ),
+                row("matching_seconds", seconds, repeats, f"nearest codes of {self.where}, median of runs in turns"),
                 row("wrong_codes", wrong[way], n * case.S, rounding),
             ]
         return found
@@ -106,9 +101,7 @@ class Searches:
         held = {way: added_memory(search, self.device) for way, search in ways.items()}
         protocol = f"most memory that a search of {self.where} adds to what is in use"
         return [
-            self._row(case, way, "matching_memory", most, 1, protocol, unit="bytes")
-            for way, most in held.items()
-            if most is not None
+            self._row(case, way, "matching_memory", most, 1, protocol) for way, most in held.items() if most is not None
         ]
 
     def _between(self) -> None:
@@ -130,11 +123,11 @@ class Searches:
                 raise LeftOut(f"would take about {foretold:.0f} s, more than {LONGEST:.0f} s")
         return search
 
-    def _row(
-        self, case: SearchCase, way: str, metric: str, value: float, n: int, protocol: str, unit: str = ""
-    ) -> Measurement:
+    def _row(self, case: SearchCase, way: str, metric: str, value: float, n: int, protocol: str) -> Measurement:
         conditions = {**case.model_dump(), "positions": self.bench.positions, "way": way}
-        return Measurement(metric=metric, value=value, unit=unit, n=n, protocol=protocol, conditions=conditions)
+        return Measurement(
+            metric=metric, value=value, unit=METRICS[metric].unit, n=n, protocol=protocol, conditions=conditions
+        )
 
 
 def wrong_codes(z: Tensor, codebooks: Tensor, codes: dict[str, Tensor]) -> tuple[int, dict[str, float]]:

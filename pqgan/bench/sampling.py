@@ -12,6 +12,7 @@ from pqgan.diffusion.unet import latent_side
 from pqgan.engine.launch import device
 from pqgan.engine.timing import Stopwatch, arithmetic, device_name, peak_memory
 from pqgan.job import Job
+from pqgan.metrics import METRICS
 from pqgan.provenance import provenance
 from pqgan.randomness import generator_at
 from pqgan.records import Measurement, Record, write_record
@@ -109,14 +110,14 @@ def measure(settings: Settings, job: Job, pipeline: StableDiffusionPipeline, **s
 
     def an_image(metric: str, stopwatch: Stopwatch, what: str) -> dict:
         seconds = sum(stopwatch.laps()) / images
-        return {"metric": metric, "value": seconds, "unit": "s", "protocol": f"{what} alone, an image; {protocol}"}
+        return {"metric": metric, "value": seconds, "protocol": f"{what} alone, an image; {protocol}"}
 
     used, words = peak_memory(target)
     rows = [
-        {"metric": "images_per_second", "value": images / sum(whole.laps()), "unit": "1/s", "protocol": protocol},
+        {"metric": "images_per_second", "value": images / sum(whole.laps()), "protocol": protocol},
         an_image("unet_seconds", network, f"{passes} U-Net passes"),
         *([an_image("decode_seconds", decoder, "decoder")] if reading.decode else []),
-        {"metric": "memory_gb", "value": used / 1e9, "unit": "GB", "protocol": f"{words}; {where}"},
+        {"metric": "memory_gb", "value": used / 1e9, "protocol": f"{words}; {where}"},
     ]
     return Record(
         kind="speed",
@@ -131,7 +132,7 @@ def measure(settings: Settings, job: Job, pipeline: StableDiffusionPipeline, **s
             "unet_parameters": sum(weights.numel() for weights in pipeline.unet.parameters()),
             **subject,
         },
-        measurements=[Measurement(n=images, **row) for row in rows],
+        measurements=[Measurement(n=images, unit=METRICS[row["metric"]].unit, **row) for row in rows],
         device=device_name(target),
         dtype=arithmetic(target, pipeline.unet.dtype),
         seconds=round(time.perf_counter() - started, 3),

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from pqgan import machine
+from pqgan.metrics import LEAVABLE
 
 from . import types
 from .call import Verbs, check_folders, function, given
 
 NETS = ("alex", "vgg", "squeeze")
-LEAVABLE = ("lpips", "rfid", "cmmd")
 SIDE = types.positive(2**16, "no image has a longer side")
 BATCH = types.positive(2**16, "all are in memory at once")
 IMAGES = types.positive(10**5, "all are in memory at once")

@@ -17,6 +17,7 @@ from pqgan.evaluate.metrics.ssim import PROTOCOL as SSIM_PROTOCOL
 from pqgan.evaluate.networks.inception import RESIZES
 from pqgan.evaluate.networks.pixels import to_float, to_uint8
 from pqgan.evaluate.networks.set_features import Networks, SetFeatures
+from pqgan.metrics import METRICS
 from pqgan.quantise.usage import Usage
 from pqgan.records import Measurement
 from pqgan.settings.readings import MetricsReading
@@ -29,17 +30,6 @@ from .original_features import Reference
 
 LEAST_IMAGES = 2
 """Of a covariance, and so of rFID."""
-READING_NAMES = {"mean_over_subspaces": "mean over subspaces", "concatenated": "one histogram of all S*K codewords"}
-STORED = {
-    "codes": "as stored: S ceil(log2 K) / F^2",
-    "bytes": "as stored: a byte a latent channel, 8 d / F^2",
-    "files": "as stored: files with their headers, mean over images",
-}
-ENTROPY = {
-    "codes": "sum over subspaces of the entropy of their codes on this set / F^2",
-    "bytes": "sum over channels of the entropy of their bytes on this set / F^2",
-}
-"""What is stored of an image -> how its bits a pixel are told."""
 
 
 class Comparison:
@@ -111,7 +101,7 @@ class Comparison:
     def measurements(self, role: str) -> list[Measurement]:
         """The results on the set that plays a role."""
         rows = [*self._psnr(), *self._ssim(), *self._lpips(), *self._distributions(), *self._usage()]
-        return [Measurement(on=role, n=self.n, **row) for row in rows]
+        return [Measurement(on=role, n=self.n, unit=METRICS[row["metric"]].unit, **row) for row in rows]
 
     def _psnr(self) -> list[dict]:
         errors = self._of_images("errors")
@@ -120,21 +110,22 @@ class Comparison:
             left_out = "; all images exact" if exact == self.n else f"; {exact} exact images left out"
         finite = psnr.each(errors)[errors > 0]
         pooled = bootstrap.interval(errors)
+        words = METRICS["psnr"].ways
         rows = {
             "mean": {
                 "value": psnr.mean(errors),
-                "protocol": f"mean over images, 8-bit images{left_out}",
+                "protocol": words["mean"] + left_out,
                 "interval": bootstrap.interval(finite),
             },
             "pooled": {
                 "value": psnr.pooled(errors),
-                "protocol": "of the pooled squared error, 8-bit images",
+                "protocol": words["pooled"],
                 # PSNR falls as the error grows: the ends of one interval are those of the other
                 "interval": pooled and tuple(psnr.each(torch.tensor(pooled[::-1])).tolist()),
             },
         }
         headline = self.reading.psnr
-        return [{"metric": "psnr", "unit": "dB", **row, "headline": way == headline} for way, row in rows.items()]
+        return [{"metric": "psnr", **row, "headline": way == headline} for way, row in rows.items()]
 
     def _ssim(self) -> list[dict]:
         values = self._of_images("ssim")
@@ -149,7 +140,7 @@ class Comparison:
         return [
             {
                 "metric": "lpips",
-                "protocol": "LPIPS 0.1, mean over images, 8-bit images",
+                "protocol": METRICS["lpips"].ways["mean"],
                 "network": self.networks.lpips[net].label,
                 "headline": net == headline,
                 **_mean(values[net]),
@@ -199,27 +190,27 @@ class Comparison:
     def _usage(self) -> list[dict]:
         if self.usage is None:
             bits = self._of_images("bits")
-            row = {"metric": "bits_per_pixel", "unit": "bit", "protocol": STORED["files"]}
+            row = {"metric": "bits_per_pixel", "protocol": METRICS["bits_per_pixel"].ways["files"]}
             return [{**row, **_mean(bits)}] if len(bits) else []
         usage = self.usage
         symbols = "codes" if "K" in self.subject else "bytes"
         entropy = float(usage.entropies().sum()) / math.log(2) / self.subject["F"] ** 2
-        bits = [
-            {"metric": "bits_per_pixel", "value": stored_bits(self.subject), "protocol": STORED[symbols]},
-            {"metric": "entropy_bits_per_pixel", "value": entropy, "protocol": ENTROPY[symbols]},
-        ]
+        bits = {"bits_per_pixel": stored_bits(self.subject), "entropy_bits_per_pixel": entropy}
         of_codes = self._use_of_codes(usage) if symbols == "codes" else []
-        return [*of_codes, *({"unit": "bit", **row} for row in bits)]
+        return [*of_codes, *(_by(metric, symbols, value) for metric, value in bits.items())]
 
     def _use_of_codes(self, usage: Usage) -> list[dict]:
         rows = [
-            {"metric": metric, "value": value(way), "protocol": words, "headline": way == self.reading.usage}
+            {**_by(metric, way, value(way)), "headline": way == self.reading.usage}
             for metric, value in (("H_n", usage.H_n), ("P_n", usage.P_n))
-            for way, words in READING_NAMES.items()
+            for way in METRICS[metric].ways
         ]
-        rows.append({"metric": "H_n_min", "value": usage.H_n_min(), "protocol": "least used subspace"})
-        rows.append({"metric": "dead_codes", "value": usage.dead_codes(), "protocol": "share of codewords never used"})
-        return rows
+        return [*rows, _by("H_n_min", "least", usage.H_n_min()), _by("dead_codes", "share", usage.dead_codes())]
+
+
+def _by(metric: str, way: str, value: float | None) -> dict:
+    """A metric by one of its ways."""
+    return {"metric": metric, "value": value, "protocol": METRICS[metric].ways[way]}
 
 
 def _mean(values: Tensor) -> dict:

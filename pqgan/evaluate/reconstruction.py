@@ -22,6 +22,7 @@ from pqgan.evaluate.baselines.codecs import Codec
 from pqgan.evaluate.networks.pixels import save_png, to_uint8
 from pqgan.evaluate.networks.set_features import Networks
 from pqgan.job import Job
+from pqgan.metrics import METRICS
 from pqgan.provenance import provenance
 from pqgan.records import Measurement, Record, write_record
 from pqgan.settings import Settings
@@ -242,7 +243,7 @@ def _speed(role: str, laps: list[float], images: int, batch: int, target: torch.
     return Measurement(
         metric="images_per_second",
         value=n / seconds,
-        unit="1/s",
+        unit=METRICS["images_per_second"].unit,
         n=int(n),
         protocol=f"encode, quantise and decode, batches of {batch}, {arithmetic(target)}, {devices(target)}",
         on=role,

@@ -2,6 +2,8 @@
 
 import math
 
+from pqgan.metrics import METRICS
+
 DASH = "–"
 """A value that does not exist or was not measured; never a zero."""
 
@@ -65,27 +67,7 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds, 2 if seconds < 100 else 3)} s"
 
 
-_METRICS = {
-    "psnr": lambda value: fixed(value, 1),
-    "ssim": lambda value: fixed(value, 4),
-    "kid": lambda value: fixed(value, 4),
-    "precision": lambda value: fixed(value, 3),
-    "recall": lambda value: fixed(value, 3),
-    "rfid": lambda value: significant(value, 3),
-    "gfid": lambda value: significant(value, 4),
-    "cmmd": lambda value: fixed(value, 3),
-    "lpips": lambda value: fixed(value, 4),
-    "H_n": lambda value: fixed(value, 3),
-    "P_n": lambda value: fixed(value, 3),
-    "bits_per_pixel": lambda value: significant(value, 3),
-    "entropy_bits_per_pixel": lambda value: significant(value, 3),
-    "images_per_second": lambda value: significant(value, 3),
-    "unet_seconds": lambda value: significant(value, 3),
-    "decode_seconds": lambda value: significant(value, 3),
-    "memory_gb": lambda value: significant(value, 3),
-}
-
-
 def metric(name: str, value: float) -> str:
     """A measured value with as many digits as its metric bears."""
-    return _METRICS[name](value)
+    about = METRICS[name]
+    return significant(value, about.significant) if about.places is None else fixed(value, about.places)

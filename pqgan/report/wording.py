@@ -2,26 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from pqgan.records import METRIC_NAMES, Measurement, Record
+from pqgan.metrics import METRICS
+from pqgan.records import Measurement, Record
 from pqgan.settings import Settings
 from pqgan.settings.names import BASELINE
 
 from .formats import count
-
-NAMES = METRIC_NAMES | {
-    "images_per_second": "Speed",
-    "unet_seconds": "U-Net",
-    "decode_seconds": "Decoder",
-    "memory_gb": "Memory",
-    "overhead": "Overhead",
-    "matching_overhead": "Matching overhead",
-    "seconds_with": "With the quantiser",
-    "seconds_without": "Without",
-    "quantiser_seconds": "Quantiser",
-    "matching_seconds": "Matching",
-}
-"""Metric -> its name in a sentence."""
-
 
 STABLE_DIFFUSION_VAE = f"{BASELINE} VAE"
 LINEAR = (
@@ -95,7 +81,7 @@ def protocols(measurements: Iterable[Measurement]) -> list[str]:
         ways.setdefault(item.metric, {})[how] = None
     metrics: dict[str, list[str]] = {}
     for metric, found in ways.items():
-        metrics.setdefault(" or ".join(found), []).append(NAMES[metric])
+        metrics.setdefault(" or ".join(found), []).append(METRICS[metric].label)
     return [f"{listed(names)}: {how}." for how, names in metrics.items()]
 
 
@@ -107,7 +93,7 @@ def networks(measurements: Iterable[Measurement]) -> str:
     affected = [item for item in measurements if random_networks([item])]
     if not affected:
         return ""
-    names = listed(NAMES[item.metric] for item in affected)
+    names = listed(METRICS[item.metric].label for item in affected)
     return f"The feature networks have random weights: measured {names} numbers are not comparable with the paper's."
 
 

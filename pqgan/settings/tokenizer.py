@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from pqgan.metrics import QUALITY
+
 from .base import Channels, Float, Layers, PositiveFloat, PositiveInt, Section, Side
 from .configurations import AnyConfig, Factor, Grid, LinearConfig, PQConfig, SweepConfig, TokenizerConfig, VQGANConfig
 from .names import each_once
@@ -120,9 +122,7 @@ class Selection(Section):
 
     mode: Literal["measured", "named"]
     """measured: the best mean rank over the metrics on the validation set; named: as the reading's best says."""
-    metrics: Annotated[
-        tuple[Literal["psnr", "cmmd", "lpips", "rfid"], ...], Field(min_length=1), AfterValidator(each_once)
-    ]
+    metrics: Annotated[tuple[Literal[QUALITY], ...], Field(min_length=1), AfterValidator(each_once)]
     """Appendix A.1 names PSNR, CMMD and LPIPS. The first decides between equal mean ranks."""
     factors: Annotated[tuple[Factor, ...], AfterValidator(each_once)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pqgan import origin
 from pqgan.errors import DataError
 from pqgan.job import Job
+from pqgan.metrics import METRICS
 from pqgan.provenance import write_provenance
 from pqgan.records import read_record
 from pqgan.settings import Settings
@@ -15,8 +16,6 @@ from pqgan.storage.atomic import write_text
 from pqgan.storage.outputs import new_result
 
 from .selected import FILE, TOP, TRAINING, Candidate, Selected
-
-LARGER_IS_BETTER = {"psnr"}
 
 
 def run(settings: Settings, job: Job, *, out: Path) -> None:
@@ -102,7 +101,7 @@ def ranked(measured: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) 
         raise DataError(f"select: no candidate has a finite {' and '.join(metrics)} ({told}); train or evaluate again")
     # smaller is better everywhere
     costs = {
-        name: [-values[metric] if metric in LARGER_IS_BETTER else values[metric] for metric in metrics]
+        name: [-values[metric] if METRICS[metric].better == "up" else values[metric] for metric in metrics]
         for name, values in finite.items()
     }
     ranks: dict[str, float] = {}

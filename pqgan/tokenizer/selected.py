@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveFloat, Positive
 
 from pqgan.errors import DataError
 from pqgan.job import Job
+from pqgan.metrics import METRICS
 from pqgan.origin import read_origin
 from pqgan.plan import Plan
-from pqgan.records import METRIC_NAMES
 from pqgan.settings import Settings
 from pqgan.storage.json_files import read_model
 from pqgan.storage.manifest import check_listed
@@ -67,7 +67,7 @@ class Selected(BaseModel):
             if self.metrics or self.top:
                 raise ValueError("metrics or a top without the candidates that they are of")
             return self
-        if not self.metrics or any(metric not in METRIC_NAMES for metric in self.metrics):
+        if not self.metrics or any(metric not in METRICS for metric in self.metrics):
             raise ValueError("candidates without the metrics that they were compared by")
         if any(set(candidate.values) != set(self.metrics) for candidate in self.candidates.values()):
             raise ValueError("a candidate without a value of each metric")

@@ -24,7 +24,7 @@ def test_bytes_have_bits_and_entropy_and_no_use_of_codebooks():
     even, constant = torch.arange(256).view(16, 16), torch.full((16, 16), 7)
     compared.usage.update(torch.stack([even, constant])[None])
     stored, entropy = compared._usage()
-    assert (stored["metric"], stored["value"], stored["unit"]) == ("bits_per_pixel", 2 * 8 / 64, "bit")
-    assert (entropy["metric"], entropy["value"], entropy["unit"]) == ("entropy_bits_per_pixel", 8 / 64, "bit")
+    assert (stored["metric"], stored["value"]) == ("bits_per_pixel", 2 * 8 / 64)
+    assert (entropy["metric"], entropy["value"]) == ("entropy_bits_per_pixel", 8 / 64)
     assert "bytes" in entropy["protocol"]
     assert "byte a latent channel" in stored["protocol"]

@@ -50,7 +50,11 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         ("scales.smoke.adapt.backbone.vae_channels", [], ["adapt.backbone", "vae_channels", "at least 1 item"]),
         ("scales.smoke.ldm.unet.block_out_channels", [], ["ldm.unet.block_out_channels", "at least 1 item"]),
         ("scales.smoke.selection.metrics", [], ["selection.metrics", "at least 1 item"]),
-        ("scales.smoke.selection.metrics", ["psnr", "ssim"], ["selection.metrics.1", "'ssim'", "'cmmd', 'lpips'"]),
+        (
+            "scales.smoke.selection.metrics",
+            ["psnr", "ssim"],
+            ["selection.metrics.1", "'ssim'", "'rfid', 'cmmd' or 'lpips'"],
+        ),
         ("scales.smoke.selection.metrics", ["psnr", "psnr"], ["selection.metrics", "psnr more than once"]),
         ("scales.smoke.selection.metric", "psnr", ["selection", "unknown key 'metric'", "did you mean 'metrics'?"]),
         ("scales.smoke.adapt.data", "nothing", ["adapt.data", "'nothing'", "train_large"]),

@@ -5,17 +5,10 @@ import textwrap
 from collections.abc import Iterable
 
 from pqgan.data.pixels import told
-from pqgan.records import METRIC_NAMES, FeatureNetwork, Measurement, Record
+from pqgan.metrics import METRICS
+from pqgan.records import FeatureNetwork, Measurement, Record
 
 WIDTH = 120
-NAMES = METRIC_NAMES | {
-    "H_n_min": "H_n, least",
-    "dead_codes": "dead codes",
-    "bits_per_pixel": "bits/pixel",
-    "entropy_bits_per_pixel": "entropy/px",
-    "images_per_second": "images/s",
-}
-"""Metric -> its name in the table, where that is another."""
 COLUMNS = {"metric": 11, "value": 9, "95% interval": 20, "n": 6, "protocol": 42, "network": 22}
 """Title -> width; with two spaces between them, WIDTH."""
 RIGHT = ("value", "n")
@@ -75,7 +68,7 @@ def _cells(item: Measurement) -> list[str]:
     if item.interval is not None:
         ends = " to ".join(_number(end, like=item.value) for end in item.interval)
     unit = f", {item.unit}" if item.unit in ("dB",) else ""
-    name = NAMES.get(item.metric, item.metric) + unit
+    name = _name(item.metric) + unit
     network, random, _ = (item.network or "").removesuffix(", pretrained").partition(", random weights")
     return [name, _number(item.value), ends, str(item.n), item.protocol, f"{network} (random)" if random else network]
 
@@ -111,11 +104,11 @@ def _number(value: float, like: float | None = None) -> str:
 def _caption(record: Record) -> list[str]:
     lines = []
     if any(not network.files for network in record.networks.values()):
-        shown = ", ".join(dict.fromkeys(_name(item) for item in record.measurements if item.network))
+        shown = ", ".join(dict.fromkeys(_name(item.metric) for item in record.measurements if item.network))
         lines += _wrapped(
             "note:", f"not comparable with any other numbers: {shown} (feature networks with random weights)"
         )
-    deficient = dict.fromkeys(_name(item) for item in record.measurements if "rank-deficient" in item.protocol)
+    deficient = dict.fromkeys(_name(item.metric) for item in record.measurements if "rank-deficient" in item.protocol)
     if deficient:
         lines += _wrapped(
             "note:",
@@ -123,15 +116,17 @@ def _caption(record: Record) -> list[str]:
             "none of another number of images",
         )
     for metric, why in record.provenance.get("left_out", {}).items():
-        lines += _wrapped("note:", f"no {NAMES.get(metric, metric)}: {why}")
+        lines += _wrapped("note:", f"no {_name(metric)}: {why}")
     for label, source in record.networks.items():
         lines += _wrapped("network:", f"{label}: {_source(source)}")
     lines += _wrapped("computed:", f"on {record.device}, in {record.dtype}, in {record.seconds:.1f} s")
     return lines
 
 
-def _name(item: Measurement) -> str:
-    return NAMES.get(item.metric, item.metric)
+def _name(metric: str) -> str:
+    """What a metric is called; what is no metric of the table, such as one backbone of LPIPS, keeps its name."""
+    about = METRICS.get(metric)
+    return (about.short or about.label) if about else metric
 
 
 def _source(source: FeatureNetwork) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Container, Iterable, Mapping
 
+from pqgan.metrics import METRICS
 from pqgan.records import Measurement
 
 from .. import wording
@@ -104,7 +105,7 @@ def _ends(lines: Iterable[cells.Line], metric: str, extreme: Callable) -> list[M
 def missing(lines: Iterable[cells.Line], metric: str, there: Container[Model], extreme: Callable) -> str:
     """What is needed: the best or worst by the paper's cells, where it was not measured; empty where it was."""
     lacking = [model for model in _ends(lines, metric, extreme) if model not in there]
-    kind = f"the {KINDS[extreme]} in the paper's {wording.NAMES[metric]}"
+    kind = f"the {KINDS[extreme]} in the paper's {METRICS[metric].label}"
     return f"{wording.listed(lacking)}, {kind}" if lacking else ""
 
 

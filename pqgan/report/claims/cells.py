@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pqgan.records import METRIC_NAMES
+from pqgan.metrics import METRICS
 
-from .contrasts import RATIO_SCALE
 from .evidence import Model, Rows
 
 AGREES, CONTRADICTS = "agrees", "contradicts"
-METRICS = ("psnr", "rfid", "cmmd", "lpips")
+SHOWN = ("psnr", "rfid", "cmmd", "lpips")
+"""Metrics of the paper's Tables 1 and 2."""
 SIDES = {"32x32": 8, "16x16": 16}
 """Latent resolution in Table 2, of 256 px -> F."""
 
@@ -51,7 +51,7 @@ class Line:
 
     def goodness(self, metric: str) -> float:
         """Larger where better."""
-        return -self.value(metric) if metric in RATIO_SCALE else self.value(metric)
+        return -self.value(metric) if METRICS[metric].better == "down" else self.value(metric)
 
     def said(self, metric: str) -> str:
         return f"{self.model}: {self.cells[metric]}"
@@ -88,7 +88,7 @@ def baselines(lines: Iterable[Line]) -> list[Line]:
     return [line for line in lines if not line.ours]
 
 
-def outperforms(own: Line, others: Iterable[Line], metrics: Iterable[str] = METRICS) -> list[Cells]:
+def outperforms(own: Line, others: Iterable[Line], metrics: Iterable[str] = SHOWN) -> list[Cells]:
     """Whether a model is better than all of some others: a row of the metrics by which it is, and one of each other."""
     others, found, ahead_of = list(others), [], []
     for metric in metrics:
@@ -97,7 +97,7 @@ def outperforms(own: Line, others: Iterable[Line], metrics: Iterable[str] = METR
         if ahead:
             found.append(Cells(metric, "; ".join(line.said(metric) for line in [own, *ahead]), False))
         else:
-            ahead_of.append(f"{METRIC_NAMES[metric]} {own.cells[metric]} ({rivals[0].said(metric)})")
+            ahead_of.append(f"{METRICS[metric].label} {own.cells[metric]} ({rivals[0].said(metric)})")
     agreed = [Cells(None, f"{own.model}, beside the next: {'; '.join(ahead_of)}", True)] if ahead_of else []
     return [*agreed, *found]
 
@@ -149,7 +149,7 @@ def beats_method(factor: int, method: str) -> Callable[[Rows], list[Cells]]:
     def said(paper: Rows) -> list[Cells]:
         lines = table1(paper)
         others = [line for line in lines if line.model.method == method and factor == line.model.F]
-        return outperforms(ours(lines, factor), others, [m for m in METRICS if any(o.has(m) for o in others)])
+        return outperforms(ours(lines, factor), others, [m for m in SHOWN if any(o.has(m) for o in others)])
 
     return said
 

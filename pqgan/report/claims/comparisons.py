@@ -8,9 +8,10 @@ values without, and a value that is held against a bound, are taken to be known 
 import math
 from dataclasses import replace
 
+from pqgan.metrics import METRICS
 from pqgan.records import Measurement
 
-from .contrasts import RATIO_SCALE, Estimate, comparable, settled
+from .contrasts import Estimate, comparable, settled
 
 MARGIN = 0.05
 """Of a ratio, or of a value, that has no interval; our own."""
@@ -20,8 +21,8 @@ SLACK = 1.10
 
 def better(metric: str, ours: Measurement, theirs: Measurement) -> Estimate:
     """By how much ours is better; rFID, gFID, CMMD and LPIPS as the logarithm of a ratio."""
-    if metric in RATIO_SCALE:
-        return ratio(theirs, ours)
+    if METRICS[metric].ratio:
+        return ratio(theirs, ours) if METRICS[metric].better == "down" else ratio(ours, theirs)
     value = comparable(metric, ours.value) - comparable(metric, theirs.value)
     if ours.interval is None or theirs.interval is None:
         return Estimate(settled(value), None)

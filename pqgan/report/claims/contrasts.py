@@ -9,14 +9,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pqgan.metrics import METRICS
+
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not resolved at this scale"
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
 """Differences below this are what floating point leaves of equal values."""
 DIGITS = 9
 """Significant digits that least squares has on every processor; the order of its sums decides the rest."""
-RATIO_SCALE = ("rfid", "gfid", "lpips", "cmmd")
-"""Metrics that are positive, smaller where better, and compared as natural logarithms."""
 
 Coefficients = Mapping[str, float]
 """Configuration -> its factor in the sum."""
@@ -44,15 +44,20 @@ class Estimate:
 
 
 def comparable(metric: str, value: float) -> float:
-    """The number whose differences are looked at; nan where a ratio is asked of what is not positive."""
-    if metric not in RATIO_SCALE:
+    """The number whose differences are looked at, larger if better; nan if a ratio is asked of what is not positive."""
+    about = METRICS[metric]
+    if not about.ratio:
         return value
-    return -math.log(value) if 0 < value < math.inf else math.nan
+    return _sign(metric) * math.log(value) if 0 < value < math.inf else math.nan
 
 
 def printed(metric: str, value: float) -> float:
     """The inverse of `comparable`: of a mean of logarithms, the geometric mean."""
-    return math.exp(-value) if metric in RATIO_SCALE else value
+    return math.exp(_sign(metric) * value) if METRICS[metric].ratio else value
+
+
+def _sign(metric: str) -> int:
+    return -1 if METRICS[metric].better == "down" else 1
 
 
 def settled(value: float) -> float:

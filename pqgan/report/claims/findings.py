@@ -5,18 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pqgan.errors import DataError
+from pqgan.metrics import METRICS, Metric
 from pqgan.records import Measurement
 
 from .. import formats, wording
 from .comparisons import MARGIN
-from .contrasts import HOLDS, OPEN, RATIO_SCALE, Coefficients, Estimate, settled, together
+from .contrasts import HOLDS, OPEN, Coefficients, Estimate, settled, together
 from .evidence import ON, Evidence
 
-UNITS = {"psnr": "dB"}
-SHARES = ("overhead", "matching_overhead")
-"""Metrics that are printed in percent, and their differences in points."""
-RATIOS = (*RATIO_SCALE, "images_per_second", "unet_seconds", "memory_gb", "quantiser_seconds")
-"""Metrics whose differences are logarithms of ratios, and printed as these."""
 NO_NOISE = "too few second seeds"
 NO_INTERVAL = "its records have no interval"
 NOT_REACHED = "the collected run did not go that far"
@@ -101,7 +97,7 @@ def of_trainings(
     counts = sorted({len(measured[name]) for name in names})
     missing = "" if result.interval else NO_NOISE
     if broken:
-        missing = f"{wording.listed(broken)} has no finite {wording.NAMES[metric]}"
+        missing = f"{wording.listed(broken)} has no finite {METRICS[metric].label}"
     return Finding(
         compared,
         title(metric),
@@ -159,17 +155,19 @@ def every(
 
 def title(metric: str) -> str:
     """PSNR [dB]."""
-    unit = f" [{UNITS[metric]}]" if metric in UNITS else ""
-    return f"{wording.NAMES[metric]}{unit}"
+    about = METRICS[metric]
+    unit = f" [{about.unit}]" if about.unit and not about.ratio else ""
+    return f"{METRICS[metric].label}{unit}"
 
 
 def number(metric: str, value: float) -> str:
     """A value, with as many digits as the metric bears."""
-    if metric in SHARES:
-        return percent(value)
-    if metric in ("H_n", "P_n"):
-        return formats.fixed(value, 3)
-    return formats.significant(value, 3) if metric == "quantiser_seconds" else formats.metric(metric, value)
+    return percent(value) if METRICS[metric].share == "percent" else formats.metric(metric, value)
+
+
+def _about(metric: str | None) -> Metric:
+    """What is known of a metric; nothing of a number that is of none."""
+    return METRICS[metric] if metric else Metric("")
 
 
 def percent(share: float) -> str:
@@ -177,11 +175,11 @@ def percent(share: float) -> str:
     return f"{formats.fixed(100 * share, 1).removesuffix('.0')} %"
 
 
-def effect(metric: str, value: float) -> float:
+def effect(metric: str | None, value: float) -> float:
     """A difference as it is printed: a ratio where logarithms were compared."""
-    if metric in SHARES:
+    if _about(metric).share == "percent":
         return 100 * value
-    if metric not in RATIOS:
+    if not _about(metric).ratio:
         return value
     try:
         return settled(math.exp(value))
@@ -189,15 +187,15 @@ def effect(metric: str, value: float) -> float:
         return math.inf
 
 
-def difference(metric: str, result: Estimate) -> str:
+def difference(metric: str | None, result: Estimate) -> str:
     """+0.43 [+0.21, +0.65], as a ratio ×1.13 [×1.02, ×1.25] or ×1.13 ± 5 %; no interval where there is none."""
     if not math.isfinite(result.value):
         return formats.DASH
-    unit = " points" if metric in SHARES else ""
+    unit = " points" if _about(metric).share == "percent" else ""
     value = _signed(metric, result.value)
     if result.interval is None:
         return f"{value}{unit}"
-    if result.assumed and metric in RATIOS:
+    if result.assumed and _about(metric).ratio:
         return f"{value} ± {percent(MARGIN)}"
     if result.assumed:
         half = max(abs(bound - result.value) for bound in result.interval)
@@ -206,8 +204,8 @@ def difference(metric: str, result: Estimate) -> str:
     return f"{value} [{low}, {high}]{unit}"
 
 
-def _signed(metric: str, value: float) -> str:
-    if metric in RATIOS:
+def _signed(metric: str | None, value: float) -> str:
+    if _about(metric).ratio:
         return f"×{formats.significant(effect(metric, value), 3)}"
-    places = 1 if metric in SHARES else 2 if metric in UNITS else 3
+    places = 1 if _about(metric).share == "percent" else 2 if _about(metric).unit else 3
     return f"{'+' if value > 0 else ''}{formats.fixed(effect(metric, value), places)}"

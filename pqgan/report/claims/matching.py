@@ -77,7 +77,7 @@ def linear_in_subspaces(evidence: Evidence) -> list[Finding]:
     found = beside("quantiser_seconds", compared, rise, shown)
     straight = beyond(known(explained), STRAIGHT)
     verdict = together([rise.verdict, straight.verdict])
-    words = difference("share", straight)
+    words = difference(None, straight)
     return [replace(found, difference=words, value=straight.value, verdict=verdict, missing="")]
 
 

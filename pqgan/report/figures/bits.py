@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from pqgan.metrics import METRICS
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.settings import Settings
@@ -19,9 +20,8 @@ from .. import contents, wording
 from ..results import Results
 from .scatter import LINE, OPACITY, log_axis
 from .style import DOUBLE, INK, MUTED, Picture, new_figure, note
-from .sweep import LABELS, RATIOS
 
-METRICS = ("psnr", "lpips", "rfid")
+SHOWN = ("psnr", "lpips", "rfid")
 CODECS = {"JPEG": "-", "WebP": "--", "AVIF": ":"}
 """Method -> its line; another has a solid one."""
 FACTORS = {4: "#7c3aed", 8: "#1d4ed8", 16: "#c2410c", 32: "#15803d"}
@@ -64,14 +64,14 @@ def figure_bits(settings: Settings, plan: Plan, results: Results) -> Picture:
         return note(settings, title, "No model of this scale is evaluated that has a number of bits a pixel.")
     drawn = {point.name for point in points}
     without = [record.name for record in records if record.name not in drawn]
-    behind = wording.headline([record for record in records if record.name in drawn], METRICS, ["val"])
+    behind = wording.headline([record for record in records if record.name in drawn], SHOWN, ["val"])
     n, set_ = wording.counts(behind), settings.scale.evaluation.data
     footer = wording.footer(settings, f"set {set_}, n = {n} images per model", measurements=behind)
     handles = _legend(points)
     lines = -(-len(handles) // COLUMNS)
     figure = new_figure(DOUBLE, 0.8 + HEIGHT + LINE * lines, title, footer)
-    grid = figure.add_gridspec(2, len(METRICS), height_ratios=[HEIGHT, LINE * lines])
-    for place, metric in enumerate(METRICS):
+    grid = figure.add_gridspec(2, len(SHOWN), height_ratios=[HEIGHT, LINE * lines])
+    for place, metric in enumerate(SHOWN):
         _panel(figure.add_subplot(grid[0, place]), points, metric)
     below = figure.add_subplot(grid[1, :])
     below.set_axis_off()
@@ -80,7 +80,7 @@ def figure_bits(settings: Settings, plan: Plan, results: Results) -> Picture:
     )
     legend.set_in_layout(False)  # its width would be taken from the panels
     caption = wording.caption(
-        f"Not in the paper: {wording.listed(wording.NAMES[metric] for metric in METRICS)}, each over the bits a pixel "
+        f"Not in the paper: {wording.listed(METRICS[metric].label for metric in SHOWN)}, each over the bits a pixel "
         "that an image takes as stored: S log2(K) / F² of codes, log2(K) rounded up; 8 d / F² of latents stored as "
         "bytes; of a codec its files, headers counted. Bits a pixel are on a logarithmic axis, and so are LPIPS and "
         "rFID.",
@@ -99,13 +99,13 @@ def _point(record: Record) -> Point | None:
     bits = found.value if found else stored_bits(record.subject)
     if bits is None:
         return None
-    values = {metric: record.get(metric, on="val") for metric in METRICS}
+    values = {metric: record.get(metric, on="val") for metric in SHOWN}
     shown = {metric: item.value for metric, item in values.items() if item is not None and _stands(metric, item)}
     return Point(record.name, _series(record), bits, shown)
 
 
 def _stands(metric: str, item: Measurement) -> bool:
-    return isfinite(item.value) and (metric not in RATIOS or item.value > 0)
+    return isfinite(item.value) and (not METRICS[metric].ratio or item.value > 0)
 
 
 def _series(record: Record) -> tuple[str, int | None]:
@@ -130,12 +130,12 @@ def _panel(axes: Axes, points: Sequence[Point], metric: str) -> None:
             of = _best(of, metric)
         axes.plot([point.bits for point in of], [point.values[metric] for point in of], **_look(of[0]))
     axes.set_xlabel("bits a pixel")
-    axes.set_title(LABELS[metric])
+    axes.set_title(METRICS[metric].axis)
     if not shown:
         return
     log_axis(axes.xaxis, [point.bits for point in shown])
     axes.margins(0.06)
-    if metric in RATIOS:
+    if METRICS[metric].ratio:
         log_axis(axes.yaxis, [point.values[metric] for point in shown])
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -143,7 +143,7 @@ def _panel(axes: Axes, points: Sequence[Point], metric: str) -> None:
 
 def _best(points: Sequence[Point], metric: str) -> list[Point]:
     """Of each number of bits the best, from few bits to many."""
-    sign = -1 if metric in RATIOS else 1
+    sign = -1 if METRICS[metric].ratio else 1
     best: dict[float, Point] = {}
     for point in points:
         known = best.get(point.bits)
@@ -190,12 +190,12 @@ def _lines(points: Sequence[Point]) -> str:
 
 
 def _missing(points: Sequence[Point]) -> str:
-    left_out = sum(len(METRICS) - len(point.values) for point in points)
+    left_out = sum(len(SHOWN) - len(point.values) for point in points)
     return f"Left out: {left_out} values that are not there or cannot stand on their axis." if left_out else ""
 
 
 def _alt(points: Sequence[Point]) -> str:
     bits = [point.bits for point in points]
     kinds = wording.listed(point.series[0] for point in points)
-    names = wording.listed(wording.NAMES[metric] for metric in METRICS)
+    names = wording.listed(METRICS[metric].label for metric in SHOWN)
     return f"{names} over {min(bits):.3g} to {max(bits):.3g} bits a pixel, of {kinds}; {len(points)} models."

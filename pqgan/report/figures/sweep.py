@@ -6,6 +6,7 @@ from math import isfinite, nan
 
 from matplotlib.axes import Axes
 
+from pqgan.metrics import METRICS
 from pqgan.plan import Plan
 from pqgan.records import Measurement
 from pqgan.settings import Settings
@@ -15,17 +16,6 @@ from ..results import Results
 from .scatter import LINE, Point, Scale, log_axis, thin
 from .style import DOUBLE, Picture, new_figure, note
 
-LABELS = {
-    "rfid": "rFID ↓",
-    "psnr": "PSNR [dB] ↑",
-    "cmmd": "CMMD ↓",
-    "lpips": "LPIPS ↓",
-    "H_n": "$H_n$",
-    "P_n": "$P_n$",
-}
-RATIOS = ("rfid", "cmmd", "lpips")
-"""Metrics on logarithmic axes; PSNR is in dB already, and H_n and P_n are shares."""
-SHARES = ("H_n", "P_n")
 PANELS = {"d": "K", "S": "d", "K": "d"}
 """Number on the horizontal axis of each panel -> what the area of its markers shows (section 4.2)."""
 NUMBERS = {"d": "d, latent channels", "S": "S, subspaces", "K": "K, codewords per subspace"}
@@ -110,7 +100,8 @@ def _panels(settings: Settings, plan: Plan, results: Results, title: str, rows: 
                 axes.tick_params(axis="x", labelbottom=False)
             if place == 0:
                 axes.set_title(row.mark, loc="left", fontweight="bold")
-                axes.set_ylabel(LABELS[row.metric], parse_math=LABELS[row.metric].startswith("$"))
+                about = METRICS[row.metric]
+                axes.set_ylabel(about.axis, parse_math=bool(about.symbol))
             else:
                 axes.tick_params(axis="y", labelleft=False)
             drawn.append(axes)
@@ -162,7 +153,7 @@ def _of_lines(linear: Mapping[Row, Mapping[str, Measurement]]) -> str:
 
 
 def _can_stand(metric: str, value: float) -> bool:
-    return isfinite(value) and (metric not in RATIOS or value > 0)
+    return isfinite(value) and (not METRICS[metric].ratio or value > 0)
 
 
 def _panel(axes: Axes, scale: Scale, row: Row, points: Sequence[Point], levels: Sequence[Point], x: str) -> None:
@@ -172,9 +163,9 @@ def _panel(axes: Axes, scale: Scale, row: Row, points: Sequence[Point], levels: 
     scale.draw_levels(axes, levels)
     scale.number_axis(axes, x, (getattr(point, x) for point in points))
     axes.margins(y=0.1)
-    if row.metric in SHARES:
+    if METRICS[row.metric].share == "fraction":
         axes.set_ylim(-0.03, 1.05)
-    elif row.metric in RATIOS:
+    elif METRICS[row.metric].ratio:
         log_axis(axes.yaxis, [point.value for point in (*points, *levels)])
 
 
@@ -182,6 +173,6 @@ def _alt(points: Mapping[Row, list[Point]]) -> str:
     words = []
     for row, some in points.items():
         values = [point.value for point in some] or [nan]
-        words.append(f"F={row.F}: {wording.NAMES[row.metric]} from {min(values):.3g} to {max(values):.3g}")
-    names = wording.listed(wording.NAMES[row.metric] for row in points)
+        words.append(f"F={row.F}: {METRICS[row.metric].label} from {min(values):.3g} to {max(values):.3g}")
+    names = wording.listed(METRICS[row.metric].label for row in points)
     return f"Scatter plots of {names} over d, S and K. {'; '.join(words)}."

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
+from pqgan.metrics import METRICS
 from pqgan.plan import Plan
-from pqgan.records import METRIC_NAMES
 from pqgan.settings import Settings
 
 from .. import contents, formats, wording
 from ..claims.catalogue import CLAIMS, OWN, Judged, judged, summary
 from ..claims.cells import Cells
 from ..claims.comparisons import MARGIN
-from ..claims.contrasts import RATIO_SCALE
 from ..claims.evidence import Evidence
-from ..claims.findings import NO_NOISE, UNITS, Finding, percent, title
+from ..claims.findings import NO_NOISE, Finding, percent, title
 from ..claims.lines import RULE
 from ..results import Results
 from . import claims_beside as beside
@@ -95,7 +94,7 @@ def _caption(settings: Settings, every: list[Evidence], found: list[Judged], oth
 def _noise(evidence: Evidence) -> str:
     found = {metric: evidence.fit(metric) for metric in evidence.metrics}
     said = [
-        f"{METRIC_NAMES[metric]} {_spread(metric, fit.deviation)} ({fit.freedom})"
+        f"{METRICS[metric].label} {_spread(metric, fit.deviation)} ({fit.freedom})"
         for metric, fit in found.items()
         if fit.freedom
     ]
@@ -110,9 +109,9 @@ def _noise(evidence: Evidence) -> str:
 
 
 def _spread(metric: str, deviation: float) -> str:
-    if metric in RATIO_SCALE:
+    if METRICS[metric].ratio:
         return f"{formats.significant(100 * deviation, 2)} %"
-    return " ".join(filter(None, [formats.significant(deviation, 2), UNITS.get(metric)]))
+    return " ".join(filter(None, [formats.significant(deviation, 2), METRICS[metric].unit]))
 
 
 def _notes(found: list[Judged]) -> list[str]:

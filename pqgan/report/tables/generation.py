@@ -11,7 +11,7 @@ from .. import contents, formats, wording
 from ..results import Results
 from . import methods
 from .paper import paper_rows
-from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Group, Row, Table, measured, row, with_best
+from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Group, Row, Table, measured, metric_column, row, with_best
 
 COLUMNS = [
     Column("latent", "Latent model", numeric=False),
@@ -19,12 +19,12 @@ COLUMNS = [
     Column("generator", "Generator", numeric=False),
     Column("batch", "Batch size", "images"),
     Column("steps", "Training steps"),
-    Column("rfid", "rFID", better="down"),
-    Column("gfid", "gFID", better="down"),
+    metric_column("rfid"),
+    metric_column("gfid"),
 ]
 OWN = [Column("configuration", "Configuration", numeric=False), SOURCE]
 """What the paper's table does not have."""
-NEIGHBOURS = {"precision": "Precision", "recall": "Recall"}
+NEIGHBOURS = ("precision", "recall")
 """Metrics of which the paper reports none."""
 
 
@@ -74,7 +74,7 @@ def _more_columns(behind: list[Measurement]) -> list[Column]:
     """Columns for what this run measured and the paper did not."""
     found = {item.metric for item in behind}
     gfids = [Column(f"gfid_{n}", f"gFID ({formats.count(n)})", better="down") for n in _further_counts(behind)]
-    return gfids + [Column(key, title, better="up") for key, title in NEIGHBOURS.items() if key in found]
+    return gfids + [metric_column(metric) for metric in NEIGHBOURS if metric in found]
 
 
 def _filled(used: Row, columns: list[Column]) -> Row:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from pqgan.metrics import QUALITY
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings, VQGANConfig
@@ -11,15 +12,9 @@ from pqgan.settings.names import BACKBONE_VAE, BASELINE
 from .. import contents, formats, wording
 from ..results import Results
 from .paper import paper_rows
-from .table import Cell, Column, Group, Row, measured
+from .table import Cell, Column, Group, Row, measured, metric_column
 
-METRICS = ("psnr", "rfid", "cmmd", "lpips")
-METRIC_COLUMNS = {
-    "psnr": Column("psnr", "PSNR", "dB", "up"),
-    "rfid": Column("rfid", "rFID", better="down"),
-    "cmmd": Column("cmmd", "CMMD", better="down"),
-    "lpips": Column("lpips", "LPIPS", better="down"),
-}
+METRIC_COLUMNS = {metric: metric_column(metric) for metric in QUALITY}
 METHOD = Column("method", "Method", numeric=False)
 CONFIGURATION = Column("configuration", "Configuration", numeric=False)
 FACTOR = Column("F", "F")
@@ -74,8 +69,8 @@ def latent_resolution(settings: Settings, prepared: Iterable[str], F: int) -> st
 
 def metrics(record: Record, on: str) -> dict[str, Cell]:
     """The four metrics and the number of images, n, on a set."""
-    behind = wording.headline([record], METRICS, [on])
-    return {metric: measured(record, metric, on=on) for metric in METRICS} | {
+    behind = wording.headline([record], QUALITY, [on])
+    return {metric: measured(record, metric, on=on) for metric in QUALITY} | {
         "n": Cell(wording.counts(behind)) if behind else Cell()
     }
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from pqgan.metrics import METRICS, QUALITY
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings, VQGANConfig
@@ -11,7 +12,7 @@ from pqgan.subjects import bits_per_pixel, stored_bits
 from .. import contents, formats, wording
 from ..results import Results
 from . import methods
-from .methods import METRIC_COLUMNS, METRICS
+from .methods import METRIC_COLUMNS
 from .paper import paper_rows, times
 from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Row, Table, measured, row, with_best
 
@@ -51,7 +52,7 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
         method = methods.method(settings, record)
         shown.append((method, _measured(settings, record, others.get(name, method))))
     groups = methods.in_the_papers_order("table1", [_reported(line) for line in paper], shown)
-    behind = wording.headline(records.values(), METRICS, ["val"])
+    behind = wording.headline(records.values(), QUALITY, ["val"])
     sets = f"set {settings.scale.evaluation.data}, n = {wording.counts(behind)} images"
     notes = [_selection(settings, results, factor) for factor in settings.scale.selection.factors]
     linear = methods.notes_of_linear(records.values())
@@ -110,7 +111,7 @@ def _selection(settings: Settings, results: Results, factor: int) -> str:
         other = settings.reading.best_alternatives.get(factor)
         elsewhere = f"; the paper's appendix names {other} (reading 1)" if other not in (None, about.run) else ""
         return f"F={factor}: {about.run} is the configuration that the reading names{elsewhere}."
-    names = wording.listed(wording.NAMES[metric] for metric in about.metrics)
+    names = wording.listed(METRICS[metric].label for metric in about.metrics)
     top = wording.listed(f"{name} ({candidates[name].mean_rank:.2f})" for name in about.top)
     bad = f" Left out, as a value of theirs is no finite number: {', '.join(about.left_out)}." if about.left_out else ""
     return (
@@ -174,5 +175,5 @@ def _reported(line: dict[str, str]) -> Row:
         bits=None if S is None or K is None else formats.metric("bits_per_pixel", bits_per_pixel(F, S, K)),
         entropy=None,
         n=None,
-        **shown,
+        **dict.fromkeys(QUALITY) | shown,
     )

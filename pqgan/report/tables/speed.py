@@ -9,7 +9,7 @@ from pqgan.settings import Settings
 from .. import contents, formats, wording
 from ..results import Results
 from .paper import paper_rows, times
-from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, row
+from .table import MEASURED, REPORTED, SOURCE, Column, Group, Row, Table, measured, metric_column, row
 
 METRICS = ("images_per_second", "unet_seconds", "decode_seconds", "memory_gb")
 COLUMNS = [
@@ -19,7 +19,7 @@ COLUMNS = [
     Column("F", "F"),
     Column("d", "d"),
     Column("images_per_second", "Samples/s", better="up"),
-    Column("memory_gb", "Memory", "GB", "down"),
+    metric_column("memory_gb"),
     # what the paper's table does not have
     Column("unet_seconds", "U-Net", "s/image", "down"),
     Column("decode_seconds", "Decoder", "s/image", "down"),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from pqgan.metrics import QUALITY
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.settings.configurations import AnyConfig
@@ -10,7 +11,7 @@ from pqgan.subjects import bits_per_pixel
 from .. import contents, formats, wording
 from ..results import Results
 from . import methods
-from .table import MEASURED, SOURCE, Cell, Column, Group, Row, Table, measured, row
+from .table import MEASURED, SOURCE, Cell, Column, Group, Row, Table, measured, metric_column, row
 
 USAGE = ("H_n", "P_n")
 COLUMNS = [
@@ -20,7 +21,7 @@ COLUMNS = [
     Column("K", "K"),
     Column("bits", "Bits a pixel"),
     *methods.METRIC_COLUMNS.values(),
-    *(Column(metric, metric) for metric in USAGE),
+    *(metric_column(metric) for metric in USAGE),
     Column("n", "n"),
     Column("seeds", "Seeds"),
     methods.CONFIGURATION,
@@ -42,7 +43,7 @@ def table_sweep(settings: Settings, plan: Plan, results: Results) -> Table:
             title += f": {config.method} (not in the paper's sweep)"
         groups.setdefault(title, []).append(_measured(results, config, seeds[config.name]))
     records = [results.record("evaluate", config.name) for config in swept]
-    behind = wording.headline(records, [*methods.METRICS, *USAGE], ["val"])
+    behind = wording.headline(records, [*QUALITY, *USAGE], ["val"])
     return Table(
         "table_sweep",
         contents.ITEMS["table_sweep"],

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pqgan.metrics import METRICS
 from pqgan.records import Measurement, Record
 
 from .. import formats
@@ -32,6 +33,12 @@ class Column:
     def header(self) -> str:
         unit = f" [{self.unit}]" if self.unit else ""
         return f"{self.title}{unit}{_ARROWS[self.better]}"
+
+
+def metric_column(name: str) -> Column:
+    """A column of values of a metric."""
+    about = METRICS[name]
+    return Column(name, about.label, about.unit, about.better)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pqgan.metrics import QUALITY
 from pqgan.plan import Plan
 from pqgan.records import Record
 from pqgan.settings import Settings
@@ -10,12 +11,12 @@ from pqgan.settings import Settings
 from .. import contents, formats, wording
 from ..results import Results
 from . import methods
-from .methods import METRIC_COLUMNS, METRICS
+from .methods import METRIC_COLUMNS
 from .paper import paper_rows, times
 from .table import MEASURED, REPORTED, SOURCE, Cell, Column, Row, Table, row, with_best
 
 ORDER = ("rfid", "psnr", "cmmd", "lpips")
-"""Of the metrics in the paper's Table 2."""
+"""Of the metrics in the paper's Table 2; others follow."""
 SIDE = 256
 """Pixels of the paper's images (section 4.4)."""
 IMAGES = {"FFHQ": 10_000, "LSUN": 3_000}
@@ -36,9 +37,9 @@ def table2(settings: Settings, plan: Plan, results: Results) -> Table:
         shown.append((method, _measured(settings, record, others.get(record.name, method))))
     paper = paper_rows("table2")
     groups = methods.in_the_papers_order("table2", _reported(paper, roles), shown)
-    behind = wording.headline(records, METRICS, roles)
+    behind = wording.headline(records, QUALITY, roles)
     facts = [
-        f"{prepared} in the role of {role} (n = {wording.counts(wording.headline(records, METRICS, [role]))})"
+        f"{prepared} in the role of {role} (n = {wording.counts(wording.headline(records, QUALITY, [role]))})"
         for role, prepared in roles.items()
     ]
     # a role that the paper does not have stands alone
@@ -59,7 +60,7 @@ def _columns(settings: Settings) -> list[Column]:
     columns = [methods.METHOD, methods.FACTOR, methods.LATENT_RESOLUTION]
     for role, prepared in settings.scale.evaluation.transfer.items():
         over = role if prepared.lower() == role.lower() else f"{role}; here the set {prepared}"
-        own = [*(METRIC_COLUMNS[metric] for metric in ORDER), Column("n", "n")]
+        own = [*(METRIC_COLUMNS[metric] for metric in dict.fromkeys([*ORDER, *QUALITY])), Column("n", "n")]
         columns += [replace(column, key=f"{column.key}_{role}", over=over) for column in own]
     return [*columns, methods.CONFIGURATION, SOURCE]
 
@@ -87,8 +88,8 @@ def _reported(paper: Iterable[dict[str, str]], roles: Iterable[str]) -> list[Row
     for line in paper:
         if line["dataset"] in roles:
             found = lines.setdefault((line["method"], line["latent_resolution"]), {})
-            found |= {f"{metric}_{line['dataset']}": line[metric] for metric in METRICS}
-    empty = {f"{key}_{role}": Cell() for role in roles for key in (*METRICS, "n")}
+            found |= {f"{metric}_{line['dataset']}": line.get(metric) for metric in QUALITY}
+    empty = {f"{key}_{role}": Cell() for role in roles for key in (*QUALITY, "n")}
     return [
         row(
             REPORTED,

@@ -11,8 +11,9 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.text import Text
 
 from pqgan.errors import SettingsError
+from pqgan.metrics import METRICS
 from pqgan.plan import Plan
-from pqgan.records import METRIC_NAMES, Measurement
+from pqgan.records import Measurement
 from pqgan.report import contents, figures
 from pqgan.report.figures.style import files, subspaces_map
 from pqgan.settings import PQConfig, load
@@ -100,7 +101,7 @@ def test_scales_are_the_papers(draw, item):
     for (metric, x), axes in found.items():
         assert axes.get_xscale() == "log"
         assert axes.get_yscale() == ("log" if metric in ("rfid", "cmmd", "lpips") else "linear"), metric
-        name = METRIC_NAMES[metric]
+        name = METRICS[metric].label
         assert x != "d" or name in axes.get_ylabel()
         if metric in ("H_n", "P_n"):
             assert axes.get_ylim() == (-0.03, 1.05)
