@@ -5,18 +5,8 @@ from collections.abc import Callable
 
 import torch
 
+from pqgan.cost.gpus import GPUS
 from pqgan.engine.timing import rounds_to_tf32
-
-PUBLISHED = {
-    # data sheets, dense, TFLOP/s: (bf16, TF32, fp32)
-    "NVIDIA H200": (989.4, 494.7, 66.9),
-    "NVIDIA H100 80GB HBM3": (989.4, 494.7, 66.9),
-    "NVIDIA H100 PCIe": (756.0, 378.0, 51.0),
-    "NVIDIA A100": (312.0, 156.0, 19.5),
-}
-"""Peak TFLOP/s by the start of the device's name. Only devices whose data sheet was checked are here."""
-
-ARITHMETIC = ("bf16", "TF32", "fp32")
 
 SMALLEST = 256
 """Side of the first matrices that are multiplied."""
@@ -25,7 +15,7 @@ PATIENCE = 2.0
 
 
 def arithmetic(device: torch.device, precision: str) -> str:
-    """The fastest arithmetic that a training uses: one of ARITHMETIC.
+    """The fastest arithmetic that a training uses: bf16, TF32 or fp32.
 
     Args:
         device: that it runs on.
@@ -37,16 +27,16 @@ def arithmetic(device: torch.device, precision: str) -> str:
 
 
 def published(device: torch.device, kind: str) -> float | None:
-    """Peak FLOP/s in one of ARITHMETIC that the device's maker publishes, without sparsity; None where unknown."""
+    """Peak FLOP/s in bf16, TF32 or fp32 that the device's maker publishes, without sparsity; None where unknown."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    known = [figures for start, figures in PUBLISHED.items() if name.startswith(start)]
-    return 1e12 * known[0][ARITHMETIC.index(kind)] if known else None
+    known = [gpu for gpu in GPUS.values() if name.startswith(gpu.device)]
+    return 1e12 * getattr(known[0], kind) if known else None
 
 
 def measured(device: torch.device, kind: str, side: int | None = None, repeats: int = 10) -> float:
-    """FLOP/s of the fastest of some products of square matrices, in one of ARITHMETIC.
+    """FLOP/s of the fastest of some products of square matrices, in bf16, TF32 or fp32.
 
     Args:
         side: of the matrices, at most; what fills the device where None. A device so slow that a product of this side

@@ -24,7 +24,8 @@ from pqgan.quantise.product import ProductQuantiser
 from pqgan.randomness import generator_at
 from pqgan.settings import Settings
 from pqgan.settings.configurations import TokenizerConfig
-from pqgan.tokenizer.assemble import assemble, learning_rate, new_discriminator
+from pqgan.settings.readings import learning_rate
+from pqgan.tokenizer.assemble import assemble, new_discriminator
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.perceptual import Perceptual
 from pqgan.tokenizer.step import Generator
@@ -184,7 +185,9 @@ class Bench:
             Generator(self._model().train(), self.config).to(device),
             new_discriminator(self.settings).train().to(device),
             Perceptual(self.features, self.features.perceptual).to(device),
-            learning_rate=learning_rate(self.settings, self.training, self.batch),
+            learning_rate=learning_rate(
+                self.training.learning_rate, self.batch, self.settings.reading.training.scale_lr
+            ),
             betas=self.training.betas,
             perceptual_weight=self.training.perceptual_weight,
             discriminator_weight=self.settings.reading.training.discriminator_weight,

@@ -24,7 +24,7 @@ from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.settings.configurations import BY_KIND
 from pqgan.settings.diffusion import UNetShape
-from pqgan.settings.evaluation import Features, RandomClip
+from pqgan.settings.evaluation import Features, HubClip
 from pqgan.settings.hardware import Hardware
 from pqgan.settings.tokenizer import Discriminator
 from pqgan.settings.trunk import Trunk
@@ -38,11 +38,6 @@ from pqgan.tokenizer.step import Generator, TokenizerStep
 
 from .job_operations import tasks
 from .network_passes import FILE, TOKENS, Wanted, Work, holds_counts, write
-
-CLIP_VIT_L_14_336 = RandomClip(
-    source="random", hidden=1024, layers=24, heads=16, patch=14, image_size=336, projection=768
-)
-"""The shape of openai/clip-vit-large-patch14-336's image tower."""
 
 
 def run(plan: Plan, file: Path | None = None) -> None:
@@ -188,7 +183,9 @@ def _text(settings: Settings, work: Work) -> tuple[list[nn.Module], Step]:
 
 
 def _features(settings: Settings, work: Work) -> tuple[list[nn.Module], Step]:
-    clip = CLIP_VIT_L_14_336.model_dump() if work["clip"]["source"] == "hub" else work["clip"]
+    clip = work["clip"]
+    if clip["source"] == "hub":
+        clip = HubClip.model_validate({**clip, "revision": ""}).shape.model_dump()
     section = settings.scale.evaluation.features.model_dump()
     section |= {"weights": "random", "fid_input": work["inception"], "clip": clip}
     chosen = Features.model_validate(section)

@@ -13,18 +13,12 @@ from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.settings.data import ImageFolder
 
+from .gpus import GPUS
 from .job_operations import Task, tasks
 from .network_passes import FILE, Counts
 
-PEAKS = {
-    ("A100", "TF32"): 156.0,
-    ("A100", "bf16"): 312.0,
-    ("H100", "TF32"): 494.7,
-    ("H100", "bf16"): 989.4,
-    ("H200", "TF32"): 494.7,
-    ("H200", "bf16"): 989.4,
-}
-"""(GPU, arithmetic) -> dense TFLOP/s, from the maker's data sheets."""
+PEAKS = {(name, kind): getattr(gpu, kind) for name, gpu in GPUS.items() for kind in ("TF32", "bf16")}
+"""(GPU, arithmetic) -> dense TFLOP/s."""
 
 UTILISATION = 40.0
 """Per cent of the peak that a job reaches: assumed, not measured."""

@@ -48,7 +48,6 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
     configs = settings.scale.tokenizer.configs
     batches = {"tokenizer": settings.reading.training.total_batch, "finetune": settings.scale.finetune.batch}
-    of_both = settings.reading.training.step_counts != "generator"  # two steps an update
     for chapter in batches:
         for name, job in plan.chapter(chapter).items():
             config = configs[name] if chapter == "tokenizer" else settings.expected(int(name.removeprefix("f")))
@@ -58,7 +57,7 @@ def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
             training = settings.scale.tokenizer.training_of(config) if swept else settings.scale.finetune.training
             update = network_passes.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + network_passes.searched(config, training.resolution)
-            seen = (training.steps // 2 if of_both else training.steps) * batches[chapter]
+            seen = settings.reading.training.updates(training.steps) * batches[chapter]
             parameters = counts.parameters(update) + config.in_codebooks
             label = f"{'sweep' if swept else 'fine-tuning'}, F={config.F}"
             yield Task(label, job, once * seen, parameters, 3 * parameters)

@@ -35,6 +35,11 @@ class HubClip(Section):
     revision: str
     """Commit that it is fetched from."""
 
+    @property
+    def shape(self) -> RandomClip:
+        """Of the tower, ViT-L/14 at 336 pixels."""
+        return RandomClip(source="random", hidden=1024, layers=24, heads=16, patch=14, image_size=336, projection=768)
+
 
 class Features(Section):
     """The networks that metrics and the perceptual loss look through."""

@@ -25,6 +25,17 @@ class DataReading(Section):
     """Point 4. crop: shortest side to size, random crop to train, centre crop to evaluate; squash: both sides."""
 
 
+def learning_rate(rate: float, batch: int, scale_lr: bool) -> float:
+    """What an optimiser of a tokenizer is given (point 2).
+
+    Args:
+        rate: of the settings.
+        batch: images an update, over all devices.
+        scale_lr: of the reading.
+    """
+    return rate * batch if scale_lr else rate
+
+
 class TrainingReading(Section):
     """How a tokenizer is trained."""
 
@@ -46,6 +57,10 @@ class TrainingReading(Section):
     """Point 8. Networks; the quantiser is always fp32."""
     total_batch: PositiveInt
     """Point 9. Images a generator update, over all devices."""
+
+    def updates(self, steps: int) -> int:
+        """Generator updates of a number of the paper's training steps, at least one."""
+        return steps if self.step_counts == "generator" else max(1, steps // 2)
 
 
 class MetricsReading(Section):

@@ -11,6 +11,7 @@ from pqgan.engine.state import TrainingState
 from pqgan.randomness import seeded
 from pqgan.settings import PQConfig, Settings
 from pqgan.settings.evaluation import Features
+from pqgan.settings.readings import learning_rate
 from pqgan.settings.tokenizer import Training
 
 from .codebooks import Revival
@@ -27,11 +28,6 @@ def new_discriminator(settings: Settings) -> PatchGAN:
     shape = settings.scale.tokenizer.discriminator
     with seeded(settings.scale.seed, "discriminator weights"):
         return PatchGAN(shape.channels, shape.layers)
-
-
-def learning_rate(settings: Settings, training: Training, batch: int) -> float:
-    """Of both networks, for a total batch."""
-    return training.learning_rate * (batch if settings.reading.training.scale_lr else 1)
 
 
 def _groups(network: nn.Module, rate: float, path_rate: float | None) -> list[dict[str, Any]] | Iterator[nn.Parameter]:
@@ -75,7 +71,7 @@ def assemble(
     """
     hardware = settings.scale.hardware
     networks = {"generator": Generator(model.train(), config), "discriminator": discriminator.train()}
-    rate = learning_rate(settings, training, batch)
+    rate = learning_rate(training.learning_rate, batch, settings.reading.training.scale_lr)
     wrapped, optimisers = {}, {}
     for name, network in networks.items():
         groups = _groups(network, rate, training.path_rate)

@@ -102,8 +102,7 @@ def _train(
     scale, reading = settings.scale, settings.reading
     fabric = training_fabric(scale.hardware, reading.training.precision, job.chapter)
     prepared = PreparedSet(data)
-    # the released code counts an update of either network as a step
-    steps = training.steps if reading.training.step_counts == "generator" else max(1, training.steps // 2)
+    steps = reading.training.updates(training.steps)
     step, state = assemble(
         fabric,
         settings,

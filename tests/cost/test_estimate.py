@@ -9,7 +9,6 @@ import pytest
 from whole_plan import whole_plan
 
 from pqgan import cli
-from pqgan.bench import peak_flops
 from pqgan.chapters import CHAPTERS
 from pqgan.cost import estimate, network_passes
 from pqgan.cost.job_operations import Task, tasks
@@ -56,12 +55,6 @@ def test_the_document_names_the_assumptions():
     for gpu in ("H100", "H200"):
         assert (estimate.PEAKS[gpu, "TF32"], estimate.PEAKS[gpu, "bf16"]) == (494.7, 989.4), gpu
     assert "H100 and H200 494.7 and 989.4" in document
-
-
-def test_peaks_are_those_that_the_bench_divides_by():
-    devices = {"A100": "NVIDIA A100", "H100": "NVIDIA H100 80GB HBM3", "H200": "NVIDIA H200"}
-    for (gpu, kind), figure in estimate.PEAKS.items():
-        assert peak_flops.PUBLISHED[devices[gpu]][peak_flops.ARITHMETIC.index(kind)] == figure
 
 
 def test_gpus_are_those_of_the_appendix():

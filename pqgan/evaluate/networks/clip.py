@@ -77,42 +77,33 @@ def published(config: HubClip) -> locate.Weights:
     return replace(entry, origin=replace(entry.origin, repository=config.model, revision=config.revision))
 
 
-def _random(config: RandomClip, seed: int) -> nn.Module:
+def _tower(shape: RandomClip) -> nn.Module:
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    with seeded(seed, "clip"):
-        return CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                hidden_size=config.hidden,
-                intermediate_size=4 * config.hidden,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                patch_size=config.patch,
-                image_size=config.image_size,
-                projection_dim=config.projection,
-            )
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=shape.hidden,
+            intermediate_size=4 * shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            patch_size=shape.patch,
+            image_size=shape.image_size,
+            projection_dim=shape.projection,
         )
+    )
+
+
+def _random(config: RandomClip, seed: int) -> nn.Module:
+    with seeded(seed, "clip"):
+        return _tower(config)
 
 
 def _published(config: HubClip) -> nn.Module:
-    """ViT-L/14 at 336 pixels."""
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
     state = locate.read(published(config))
     # checkpoints of older versions of transformers hold the positions' numbers 0, 1, 2, ... too
     tower = {key: state[key] for key in state if key.startswith(PREFIXES) and not key.endswith(".position_ids")}
     with torch.device("meta"):
-        network = CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                hidden_size=1024,
-                intermediate_size=4096,
-                num_hidden_layers=24,
-                num_attention_heads=16,
-                patch_size=14,
-                image_size=336,
-                projection_dim=768,
-            )
-        )
+        network = _tower(config.shape)
     locate.load(network, tower, published(config))
     # no part of the state, so it is still on the meta device
     embeddings = network.vision_model.embeddings

@@ -9,6 +9,7 @@ from pqgan.job import name_of
 from pqgan.origin import FILE, Origin
 from pqgan.plan import Plan
 from pqgan.settings import Settings
+from pqgan.settings.readings import learning_rate
 from pqgan.tokenizer.selected import TRAINING
 
 from .. import contents, formats, wording
@@ -121,7 +122,7 @@ class _Trained(_Settings):
     def phase(self) -> _Phase:
         """With the rate that the optimiser saw (reading 2)."""
         about, batch = self.Training, self.batch or self.TrainingReading.total_batch
-        rate = about.learning_rate * (batch if self.TrainingReading.scale_lr else 1)
+        rate = learning_rate(about.learning_rate, batch, self.TrainingReading.scale_lr)
         return _Phase(resolution=about.resolution, steps=about.steps, batch=batch, learning_rate=rate)
 
 
