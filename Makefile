@@ -58,7 +58,8 @@ format: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# what rules and this file have made, in the folders that .gitignore names; folders of reports/ are those of whoever made them
+# what rules and this file have made, in the folders that .gitignore names; of reports/ files that are
+# named like rendered items, as all else there is of whoever put it there
 clean:
 	rm -rf .venv .snakemake data/prepared results runs logs benchmarks
-	find reports -mindepth 1 -maxdepth 1 -type f -delete
+	rm -f $(addprefix reports/,table*.tex table*.json figure*.pdf figure*.png figure*.json report.html metrics.json)

@@ -46,7 +46,7 @@ assert "DISTS" in table(record)
 
 def test_every_kept_measurement_is_of_the_table_and_in_its_unit():
     found = 0
-    for path in ROOT.glob("*/mini/results/*/*/metrics.json"):
+    for path in ROOT.glob("findings/mini/results/*/*/metrics.json"):
         for item in json.loads(path.read_text())["measurements"]:
             assert item["unit"] == METRICS[item["metric"]].unit, path
             found += 1

@@ -76,7 +76,7 @@ def test_every_place_in_the_tree_exists():
 
 
 def test_the_claims_that_hold_are_as_many_as_the_kept_report_says():
-    caption = json.loads((ROOT / "reports/mini/table_claims.json").read_text())["caption"]
+    caption = json.loads((ROOT / "findings/mini/table_claims.json").read_text())["caption"]
     told = re.search(r"Of the paper's (\d+) claims, (\d+) hold at that scale, (\d+) do not and (\d+) are not", README)
     counts = [int(number) for number in told.groups()]
     kept = re.match(r"Claims that hold: (\d+); that do not hold: (\d+); not resolved at this scale: (\d+)\.", caption)

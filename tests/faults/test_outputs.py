@@ -324,7 +324,7 @@ def test_a_runs_folder_that_holds_something_else_is_refused(place, capsys, no_wo
 def test_four_at_once_end_with_a_whole_result_or_one_line(tmp_path):
     root = Path(__file__).parents[2]
     words = ["collect", "table1", "table3", "--params", str(root / "params.yaml"), "--scale", "mini-cpu"]
-    words += ["--results", str(root / "reports/mini/results"), "--out", str(tmp_path / "out")]
+    words += ["--results", str(root / "findings/mini/results"), "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "pqgan.cli", *words]
     for _ in range(2):
         started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]

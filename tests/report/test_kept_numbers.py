@@ -17,7 +17,7 @@ from pqgan.report.claims.contrasts import FAILS, HOLDS, OPEN
 
 DASH = "–"
 POWER = re.compile("×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)$")
-KEPT = Path(__file__).parents[2] / "reports" / "mini"
+KEPT = Path(__file__).parents[2] / "findings" / "mini"
 QUALITY, RATIOS = ("psnr", "rfid", "lpips", "cmmd"), ("rfid", "lpips", "cmmd")
 T = {10: 2.2281388520, 11: 2.2009851601}
 """Student's t at 97.5 %, by degrees of freedom, from a table."""

@@ -16,7 +16,7 @@ from pqgan.report import collect, contents, render
 from pqgan.settings import load
 from pqgan.storage.manifest import damages, write_sums
 
-KEPT = Path(__file__).parents[2] / "reports" / "mini"
+KEPT = Path(__file__).parents[2] / "findings" / "mini"
 ITEMS = ["table_claims", "table1", "table3", "figure3"]
 
 
@@ -246,7 +246,7 @@ def test_items_with_images_are_refused(synthetic, tmp_path):
 
 
 def test_the_kept_report_is_what_its_records_say(params_path, tmp_path):
-    """Verdicts and numbers in reports/mini come from the records beside them, by the present rules."""
+    """Verdicts and numbers in findings/mini come from the records beside them, by the present rules."""
     assert damages(KEPT) == []
     items = sorted(path.stem for path in KEPT.glob("table*.json"))
     assert {"table_claims", "table1", "table2", "table3"} <= set(items)
@@ -254,5 +254,5 @@ def test_the_kept_report_is_what_its_records_say(params_path, tmp_path):
     for item in items:
         again = render.run(settings, whole_plan(settings), item, tmp_path / f"{item}.tex", KEPT / "results")
         assert again == json.loads((KEPT / f"{item}.json").read_text()), (
-            f"collect it again: pqgan collect ... --scale {settings.name} --results reports/mini/results --out FOLDER"
+            f"collect it again: pqgan collect ... --scale {settings.name} --results findings/mini/results --out FOLDER"
         )

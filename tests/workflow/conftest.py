@@ -114,22 +114,14 @@ class Checkout:
         return clone
 
     def commit_reports(self, contents: dict[str, bytes]) -> None:
-        """Give DVC the last chapter: these files, others empty, made from chapters with nothing in them."""
-        for dependency in self._reports["deps"]:
+        """Give DVC the last chapter: these files, made from chapters with nothing in them."""
+        stages = yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"]
+        for dependency in stages["reports"]["deps"]:
             (self.folder / dependency.replace("${scale}", "smoke")).mkdir(parents=True, exist_ok=True)
-        self.empty_reports()
+        (self.folder / "reports").mkdir(exist_ok=True)
         for name, content in contents.items():
             (self.folder / "reports" / name).write_bytes(content)
         self.run("dvc", "commit", "--force", "reports")
-
-    def empty_reports(self) -> None:
-        """Files of every name that the last chapter has, with nothing in them where they are new."""
-        for out in self._reports["outs"]:
-            (self.folder / next(iter(out))).touch()
-
-    @property
-    def _reports(self) -> dict:
-        return yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"]["reports"]
 
 
 def tiny(raw: dict) -> dict:
@@ -161,9 +153,6 @@ def new_checkout(folder: Path, params: Callable[[dict], dict] = tiny) -> Checkou
     (folder / "profiles").symlink_to("workflow/profiles")
     raw = params(yaml.safe_load((ROOT / "params.yaml").read_text()))
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    # git keeps one report beside those that DVC keeps
-    (folder / "reports" / "mini").mkdir(parents=True)
-    (folder / "reports" / "mini" / "README.md").touch()
     checkout = Checkout(folder)
     checkout.run("git", "init", "--quiet")
     checkout.commit()

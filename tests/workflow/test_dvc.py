@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,40 @@ def test_a_second_clone_prepares_nothing_where_results_are_shared(finished, tmp_
     assert not any("taken from" in log for log in said[0])
     assert len(said[1]) == 6
     assert all("taken from" in log for log in said[1]), said[1]
+
+
+def test_a_user_s_file_among_the_reports_is_taken_away_only_if_the_cache_has_it(checkout):
+    for value in (b"1", b"2"):
+        checkout.commit_reports({"metrics.json": value})
+        checkout.commit()
+    mine = checkout.folder / "reports/mine/notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("dear")
+    checkout.run("git", "checkout", "--quiet", "HEAD~1")
+    said = checkout.run("dvc", "checkout", "reports", code=255)
+    assert "unsaved files" in said
+    assert mine.read_text() == "dear"
+    checkout.run("git", "checkout", "--quiet", "-")
+    checkout.run("dvc", "commit", "--force", "reports")
+    checkout.commit()
+    checkout.run("git", "checkout", "--quiet", "HEAD~1")
+    checkout.run("dvc", "checkout", "reports")
+    assert not mine.exists()
+    checkout.run("git", "checkout", "--quiet", "-")
+    checkout.run("dvc", "checkout", "reports")
+    assert mine.read_text() == "dear"
+
+
+def test_make_clean_takes_rendered_items_and_leaves_a_user_s_files(tmp_path):
+    shutil.copy(Path(__file__).parents[2] / "Makefile", tmp_path)
+    made, mine = ("table1.tex", "figure_bits.png", "metrics.json", "report.html"), ("notes.txt", "mine/table1.tex")
+    for name in (*made, *mine):
+        (tmp_path / "reports" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "reports" / name).write_text(name)
+    subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, check=True)
+    assert sorted(
+        str(path.relative_to(tmp_path / "reports")) for path in (tmp_path / "reports").rglob("*.*")
+    ) == sorted(mine)
 
 
 def picture() -> bytes:

@@ -16,7 +16,7 @@ from pqgan.settings import load
 from pqgan.storage.json_files import read_model
 from pqgan.storage.manifest import SUMS, damages, write_sums
 
-KEPT = ROOT / "reports" / "mini"
+KEPT = ROOT / "findings" / "mini"
 SCALE = "mini-cpu"
 
 
