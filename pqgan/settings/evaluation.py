@@ -1,9 +1,10 @@
 """Evaluation: sets, feature networks, benches."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+
+from pqgan.baselines import PUBLISHED
 
 from .base import Channels, Count, Layers, PositiveInt, Section, Seed, Side
 from .codecs import CodecName
@@ -57,35 +58,18 @@ class Features(Section):
     clip: Annotated[RandomClip | HubClip, Field(discriminator="source")]
 
 
-Published = Literal[
-    "vqgan-f16-16384",
-    "vqgan-f16-1024",
-    "ldm-vq-f16",
-    "ldm-vq-f8",
-    "ldm-vq-f4",
-    "vqgan-lc-f16",
-    "vqgan-lc-f8",
-    "ldm-kl-f16",
-    "ldm-kl-f8",
-    "ldm-kl-f4",
-    "sd21-vae",
-    "sdxl-vae",
-    "taesd",
-    "taesdxl",
-    "taesd3",
-]
-"""Names in pqgan/evaluate/baselines/catalogue.py."""
+Published = Literal[tuple(PUBLISHED)]
+"""Name of a published tokenizer."""
 
 
-def published_factor(name: Published) -> int:
-    """Downsampling factor F of a published tokenizer: its name says it, or it is Stable Diffusion's."""
-    found = re.search(r"-f(\d+)", name)
-    return int(found[1]) if found else 8
+def published_factor(name: str) -> int:
+    """Downsampling factor F of a published tokenizer."""
+    return PUBLISHED[name].F
 
 
-def is_continuous(name: Published) -> bool:
-    """Whether a published tokenizer quantises nothing: the names of all others say so."""
-    return "vq" not in name
+def is_continuous(name: str) -> bool:
+    """Whether a published tokenizer quantises nothing."""
+    return PUBLISHED[name].K is None
 
 
 def _has_both_resolutions(sets: dict[str, str]) -> dict[str, str]:

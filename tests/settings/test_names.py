@@ -5,9 +5,7 @@ import yaml
 from whole_plan import whole_plan
 
 from pqgan.errors import SettingsError
-from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.settings import load
-from pqgan.settings.evaluation import is_continuous, published_factor
 
 HOSTILE = [
     "tex$(touch PWNED)",
@@ -138,16 +136,6 @@ def test_a_variant_may_be_called_anything_else(changed_params, params_path):
 def test_an_empty_scale_on_the_command_line_is_not_the_default(params_path):
     with pytest.raises(SettingsError, match=r"scale: got ''; allowed: smoke, mini"):
         load(params_path, "")
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_factor_of_a_published_tokenizer_is_the_catalogues(name):
-    assert published_factor(name) == PUBLISHED[name].F
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_tokenizer_is_continuous_where_the_catalogue_has_no_codewords(name):
-    assert is_continuous(name) == (PUBLISHED[name].K is None)
 
 
 @pytest.mark.parametrize("key", ["path", "captions.table"])

@@ -10,6 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from pydantic import BaseModel, ConfigDict
 
+from pqgan.baselines import PUBLISHED
 from pqgan.errors import DataError, ResourceError, SettingsError
 from pqgan.records import FeatureNetwork
 from pqgan.settings.codecs import METHODS
@@ -22,7 +23,6 @@ from pqgan.tokenizer.load import load_model, load_tokenizer, wrap
 from pqgan.weights import locate
 from pqgan.weights.tensors import read_tensors
 
-from .catalogue import PUBLISHED
 from .codecs import Codec
 from .convert import convert
 

@@ -5,8 +5,8 @@ import torch
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
+from pqgan.baselines import PUBLISHED
 from pqgan.errors import DataError
-from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.evaluate.baselines.convert import convert, recognise
 from pqgan.tokenizer.load import wrap
 

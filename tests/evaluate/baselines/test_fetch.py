@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pqgan.baselines import PUBLISHED
 from pqgan.errors import DataError, SettingsError
 from pqgan.evaluate.baselines import fetch
-from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.evaluate.baselines.open import open_model
 from pqgan.job import Job
 from pqgan.records import FeatureNetwork

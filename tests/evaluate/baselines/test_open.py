@@ -9,8 +9,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import save_file
 
+from pqgan.baselines import PUBLISHED
 from pqgan.errors import DataError, ResourceError, SettingsError
-from pqgan.evaluate.baselines.catalogue import PUBLISHED
 from pqgan.evaluate.baselines.open import open_model
 from pqgan.records import FeatureNetwork
 from pqgan.storage.manifest import sha256
