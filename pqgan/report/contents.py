@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pqgan.errors import SettingsError
 from pqgan.job import Job
@@ -44,6 +46,28 @@ SAMPLES = (generators.OVERVIEW, *generators.GRIDS)
 PICTURED = ("figure1", "figure7", *SAMPLES, "figure_finetuned", "figure_ldm")
 """Items that show images of results, and not their numbers alone."""
 
+MODULES = {
+    "table_claims": "tables.claims",
+    "table1": "tables.reconstruction",
+    "table2": "tables.transfer",
+    "table3": "tables.speed",
+    "table4": "tables.schedule",
+    "table5": "tables.generation",
+    "table_sweep": "tables.sweep",
+    "figure1": "figures.showcase",
+    "figure2": "figures.schematic",
+    "figure3": "figures.sweep",
+    "figure4": "figures.samples",
+    "figure5": "figures.matching",
+    "figure6": "figures.sweep",
+    "figure7": "figures.showcase",
+    "figure_bits": "figures.bits",
+    "figure_factors": "figures.sweep",
+    "figure_finetuned": "figures.showcase",
+    "figure_peers": "figures.peers",
+    "figure_ldm": "figures.samples",
+}
+"""Item -> module below pqgan.report with the function of its name, which makes it; SAMPLES are drawn alike."""
 
 MAY_LACK = {"table_claims": ("evaluate_finetuned", "generation", "speed")}
 """Item -> chapters that a collected run need not have come to; the item says so where it would show them."""
@@ -97,6 +121,11 @@ def title(settings: Settings, item: str) -> str:
     """What stands above an item, with the names of its variants where it is a grid of their samples."""
     named = item in generators.GRIDS and generators.variants(settings, item)
     return generators.title(settings, item) if named else ITEMS[item]
+
+
+def maker(item: str) -> Callable[..., Any]:
+    """The function that makes a table or figure; imported here, as a table must not wait for matplotlib."""
+    return getattr(import_module(f"pqgan.report.{MODULES[item]}"), item)
 
 
 def label(item: str) -> str:

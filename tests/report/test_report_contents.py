@@ -151,3 +151,8 @@ def test_sweep_figures_leave_baselines_and_lone_factors_out(plan):
     assert names(plan, "figure3", "evaluate") == names(plan, "figure6", "evaluate") == of[8] | {LINEAR[8]}
     assert names(plan, "figure_factors", "evaluate") == of[16] | {LINEAR[16]}
     assert contents.compared_factors(plan) == [8, 16]
+
+
+def test_every_item_has_a_function_of_its_name_or_is_a_figure_of_samples():
+    assert set(contents.MODULES) | set(contents.SAMPLES) == set(contents.ITEMS)
+    assert all(callable(contents.maker(item)) for item in contents.MODULES)

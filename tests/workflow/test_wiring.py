@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from whole_plan import pretend_selected, whole_plan
 
+from pqgan.report import contents
 from pqgan.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -309,9 +310,8 @@ def test_every_command_line_gives_each_role_its_folder(commands):
 
 
 def test_every_item_is_rendered_into_its_own_file(commands):
-    tables = ["table_claims", "table1", "table2", "table3", "table4", "table5", "table_sweep"]
-    figures = [f"figure{number}" for number in range(1, 11)]
-    figures += ["figure_bits", "figure_factors", "figure_finetuned", "figure_peers", "figure_ldm"]
+    tables = [item for item in contents.ITEMS if item.startswith("table")]
+    figures = [item for item in contents.ITEMS if item.startswith("figure")]
     expected = {f"reports/{name}.tex": ["render", name] for name in tables}
     expected |= {f"reports/{name}.pdf": ["render", name] for name in figures}
     expected = {out: [*words, "--scale", "smoke", "--out", out] for out, words in expected.items()}
