@@ -3,27 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pydantic import BaseModel
-
+from pqgan import specs
 from pqgan.errors import SettingsError
 from pqgan.job import Job
-from pqgan.settings import KLConfig, LinearConfig, PQConfig, Settings, VQGANConfig
+from pqgan.settings import Settings
 from pqgan.settings.names import BACKBONE_VAE, BASELINE, selected_factor
-
-WITHOUT_EFFECT = {"log_every"}
-"""Settings that change no result: how often a training says how it goes."""
-
-
-def _plain(*sections: BaseModel | None, **values) -> dict:
-    """Settings as JSON values; sections by class name, so that equal fields of two sections do not meet."""
-    given = [section for section in sections if section is not None]
-    plain = {type(section).__name__: section.model_dump(mode="json", exclude=WITHOUT_EFFECT) for section in given}
-    return {**plain, **values}
-
-
-def _bench(section: BaseModel, version: int) -> dict:
-    """Settings of a bench, with the version of its code among them."""
-    return {type(section).__name__: {**section.model_dump(mode="json"), "version": version}}
 
 
 class Plan:
@@ -106,88 +90,22 @@ class Plan:
         later = {"code": code} if code > 1 else {}
         for name, source in scale.data.sets.items():
             seed = {"seed": scale.seed} if source.source == "wheel_photos" else {}  # only there are crops drawn
-            spec = _plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **seed)
+            spec = specs.plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **seed)
             self._add("data", name, spec)
-
-    def _evaluation_spec(self) -> dict:
-        scale, reading = self.settings.scale, self.settings.reading
-        section = scale.evaluation
-        return _plain(
-            reading.metrics,
-            section.features,
-            version=self.settings.versions.evaluation,
-            geometry=reading.data.geometry,
-        )
-
-    def _training_spec(self, training, seed: int | None = None, **values) -> dict:
-        scale, reading = self.settings.scale, self.settings.reading
-        features = scale.evaluation.features
-        return _plain(
-            training,
-            reading.data,
-            reading.training,
-            scale.tokenizer.discriminator,
-            perceptual=[features.weights, features.seed, features.perceptual],
-            seed=scale.seed if seed is None else seed,
-            **values,
-        )
 
     def _tokenizers(self) -> None:
         scale = self.settings.scale
         section = scale.tokenizer
-        self._check_seeds()
+        specs.check_seeds(self.settings)
         # what Table 2 shows on other sets: what the selection may choose, the paper's other choice (reading 1), and
         # what these are compared with
         alternatives = self.settings.reading.best_alternatives.values()
         elsewhere = {*section.continuous, *self.settings.linear_beside, *alternatives}
         elsewhere |= {name for factor in scale.selection.factors for name in self.settings.candidates(factor)}
         for name, config in section.configs.items():
-            spec = self._linear_spec(config) if config.kind == "linear" else self._trained_spec(config)
+            spec = specs.tokenizer(self.settings, config)
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
             self._evaluate("evaluate", name, model, self._sets(others=name in elsewhere))
-
-    def _trained_spec(self, config: PQConfig | KLConfig | VQGANConfig) -> dict:
-        section = self.settings.scale.tokenizer
-        trunk = section.trunk(config)
-        # options that are off are left out, so that a new option does not change existing addresses
-        more = {}
-        if config.kind == "pq" and section.codebook.in_use():
-            more |= {"codebook": section.codebook.in_use()}
-        if trunk.shortcut != "none":
-            more |= {"linear": section.linear.model_dump(mode="json")}
-        return self._training_spec(
-            section.training_of(config),
-            config.seed,
-            version=self.settings.versions.tokenizer,
-            config=config.model_dump(mode="json"),
-            trunk=trunk.model_dump(mode="json"),
-            **more,
-        )
-
-    def _linear_spec(self, config: LinearConfig) -> dict:
-        scale, reading = self.settings.scale, self.settings.reading
-        section = scale.tokenizer
-        return {
-            "config": config.model_dump(mode="json"),
-            "linear": section.linear.model_dump(mode="json"),
-            "side": section.fitted_side(section.training),
-            "geometry": reading.data.geometry,
-            "seed": scale.seed if config.seed is None else config.seed,
-            "version": self.settings.versions.tokenizer,
-        }
-
-    def _check_seeds(self) -> None:
-        scale, where = self.settings.scale, f"scales.{self.settings.name}"
-        for name, config in scale.tokenizer.configs.items():
-            if config.seed == scale.seed:
-                raise SettingsError(
-                    f"{where}.tokenizer: got {name}, whose seed is the scale's; allowed: another seed than {scale.seed}"
-                )
-        for config in scale.matching.configs:
-            if config.for_claims:
-                raise SettingsError(
-                    f"{where}.matching.configs: got {config.name}; allowed: configurations without seed and path"
-                )
 
     def _published(self) -> None:
         section = self.settings.scale.evaluation
@@ -225,7 +143,7 @@ class Plan:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
         inputs |= {f"reference-{role}": self._reference(prepared) for role, prepared in sets.items()}
         shown = {"showcase": self.settings.scale.evaluation.showcase, "sets": dict(sets)}
-        return self._add(chapter, name, self._evaluation_spec(), shown, model=model, **inputs)
+        return self._add(chapter, name, specs.evaluation(self.settings), shown, model=model, **inputs)
 
     def _selections(self) -> None:
         selection = self.settings.scale.selection
@@ -244,7 +162,8 @@ class Plan:
         scale, reading = self.settings.scale, self.settings.reading
         section = scale.finetune
         for factor in scale.selection.factors:
-            spec = self._training_spec(
+            spec = specs.training(
+                self.settings,
                 section.training,
                 version=self.settings.versions.finetune,
                 tokenizer_version=self.settings.versions.tokenizer,
@@ -269,7 +188,7 @@ class Plan:
     def _adaptations(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         section, version = scale.adapt, self.settings.versions.adapt
-        backbone = self._add("backbone", "backbone", _plain(section.backbone, version=version, seed=scale.seed))
+        backbone = self._add("backbone", "backbone", specs.plain(section.backbone, version=version, seed=scale.seed))
         data = self.job("data", section.data)
         adaptation = reading.adaptation.model_dump(mode="json")
         sampling = {key: adaptation.pop(key) for key in ("guidance", "sampler_steps")}
@@ -287,7 +206,7 @@ class Plan:
             first = self._add(
                 "adapt",
                 f"{name}-stage1",
-                {**shared, **_plain(variant.stage1)},
+                {**shared, **specs.plain(variant.stage1)},
                 unet=backbone,
                 backbone=backbone,
                 tokenizer=tokenizer,
@@ -310,15 +229,15 @@ class Plan:
 
     def _speed(self, name: str, size: int, **generator: Job) -> None:
         scale, reading = self.settings.scale, self.settings.reading
-        bench = _bench(scale.speed, self.settings.versions.speed)
-        spec = _plain(reading.speed, **bench, size=size, guidance=reading.adaptation.guidance)
+        bench = specs.bench(scale.speed, self.settings.versions.speed)
+        spec = specs.plain(reading.speed, **bench, size=size, guidance=reading.adaptation.guidance)
         self._add("speed", name, spec, **generator)
 
     def _ldms(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         section = scale.ldm
         elsewhere = {"latents", "data", "reference", "sample_batch", "grid"}
-        own = section.model_dump(mode="json", exclude=elsewhere | WITHOUT_EFFECT)
+        own = section.model_dump(mode="json", exclude=elsewhere | specs.WITHOUT_EFFECT)
         own["version"] = self.settings.versions.ldm
         for name, latent in section.latents.items():
             tokenizer = self._tokenizer(latent.tokenizer)
@@ -330,7 +249,7 @@ class Plan:
                 "seed": scale.seed,
             }
             model = self._add("ldm", name, spec, tokenizer=tokenizer, data=self.job("data", section.data))
-            spec = _plain(
+            spec = specs.plain(
                 reading.generation,
                 fid=reading.metrics.fid,
                 version=self.settings.versions.evaluation,
@@ -343,5 +262,5 @@ class Plan:
     def _benches(self) -> None:
         scale = self.settings.scale
         trunk = scale.tokenizer.trunks[scale.matching.F].plain.model_dump(mode="json")
-        bench = _bench(scale.matching, self.settings.versions.matching)
-        self._add("matching", "matching", _plain(**bench, trunk=trunk, seed=scale.seed))
+        bench = specs.bench(scale.matching, self.settings.versions.matching)
+        self._add("matching", "matching", specs.plain(**bench, trunk=trunk, seed=scale.seed))

@@ -11,7 +11,7 @@ from . import cells
 from .comparisons import better, beyond
 from .contrasts import FAILS, HOLDS, comparable
 from .evidence import ON, Evidence, Model
-from .findings import Finding, beside, limited, needs, tested
+from .findings import Finding, beside, limited, needs, of_selected, tested
 from .sweep import QUALITY, SMALL, finest, is_vq
 
 FINE, COARSE, COARSEST = 8, 16, 32
@@ -31,15 +31,14 @@ def beats_all(factor: int) -> Callable[[Evidence], list[Finding]]:
     """The selected PQ of a factor F less the best of all others by each metric, trained here and published."""
 
     def test(evidence: Evidence) -> list[Finding]:
-        pq = evidence.selected(factor)
-        if pq is None:
-            return [needs(f"a selection for F={factor}")]
         rivals = [name for name, config in evidence.designs.items() if config.kind == "kl" or is_vq(config)]
+        words = f"by this metric the best of {len(rivals)} VQ and KL of any F"
         lines = cells.baselines(cells.table1(evidence.paper))
-        return [
-            *_over_trained(evidence, pq, rivals, f"by this metric the best of {len(rivals)} VQ and KL of any F"),
-            *_over_published(evidence, pq, lines),
-        ]
+        return of_selected(
+            evidence,
+            [factor],
+            lambda _, pq: [*_over_trained(evidence, pq, rivals, words), *_over_published(evidence, pq, lines)],
+        )
 
     return test
 
@@ -164,28 +163,24 @@ def residual(evidence: Evidence) -> list[Finding]:
 
 def small_codebooks(evidence: Evidence) -> list[Finding]:
     """The selected PQ of each F, if its K is small, less the best quantised tokenizer of the same F and a larger K."""
-    found = []
-    for factor in (FINE, COARSE):
-        pq = evidence.selected(factor)
-        if pq is None:
-            found.append(needs(f"a selection for F={factor}"))
-            continue
-        K = evidence.designs[pq].K
-        if K > SMALL:
-            found.append(needs(f"a selected PQ of F={factor} with K up to {SMALL}; {pq} has more"))
-            continue
-        larger = [n for n, c in evidence.designs.items() if factor == c.F and is_vq(c) and c.K > K]
-        quantised = [
-            line
-            for line in cells.baselines(cells.table1(evidence.paper))
-            if factor == line.model.F and cells.is_quantised(line)
-        ]
-        most = max(line.model.K for line in quantised)
-        lines = [line for line in quantised if most == line.model.K]
-        words = f"by this metric the best of {len(larger)} VQ of F={factor} with more than K={K}"
-        found += _over_trained(evidence, pq, larger, words) if larger else [needs(f"VQ of F={factor}, K above {K}")]
-        found += _over_published(evidence, pq, lines)
-    return found
+    return of_selected(evidence, (FINE, COARSE), lambda factor, pq: _if_small(evidence, factor, pq))
+
+
+def _if_small(evidence: Evidence, factor: int, pq: str) -> list[Finding]:
+    K = evidence.designs[pq].K
+    if K > SMALL:
+        return [needs(f"a selected PQ of F={factor} with K up to {SMALL}; {pq} has more")]
+    larger = [n for n, c in evidence.designs.items() if factor == c.F and is_vq(c) and c.K > K]
+    quantised = [
+        line
+        for line in cells.baselines(cells.table1(evidence.paper))
+        if factor == line.model.F and cells.is_quantised(line)
+    ]
+    most = max(line.model.K for line in quantised)
+    lines = [line for line in quantised if most == line.model.K]
+    words = f"by this metric the best of {len(larger)} VQ of F={factor} with more than K={K}"
+    trained = _over_trained(evidence, pq, larger, words) if larger else [needs(f"VQ of F={factor}, K above {K}")]
+    return [*trained, *_over_published(evidence, pq, lines)]
 
 
 def over_kl(evidence: Evidence) -> list[Finding]:

@@ -1,7 +1,7 @@
 """One row of the table: a contrast or a comparison, tested, and what is missing where it could not be."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pqgan.errors import DataError
@@ -42,6 +42,21 @@ def needs(what: str) -> Finding:
 def absent(evidence: Evidence, chapter: str, what: str) -> Finding:
     """A row of what the scale does not have, or the collected run did not come to."""
     return needs(what) if evidence.reached(chapter) else Finding("Nothing to compare", missing=NOT_REACHED)
+
+
+def of_selected(
+    evidence: Evidence, factors: Iterable[int], findings: Callable[[int, str], Iterable[Finding]]
+) -> list[Finding]:
+    """Rows about the selected PQ of each factor F, or what is needed for want of one.
+
+    Args:
+        findings: of a factor and the name of its selected PQ.
+    """
+    found: list[Finding] = []
+    for factor in factors:
+        pq = evidence.selected(factor)
+        found += [needs(f"a selection for F={factor}")] if pq is None else findings(factor, pq)
+    return found
 
 
 def limited(found: Finding, missing: str, of: str = HOLDS) -> Finding:

@@ -10,7 +10,7 @@ from .baselines import COARSE, FINE, goodness, measured, missing
 from .comparisons import SLACK, better, negative, within
 from .contrasts import Estimate
 from .evidence import ON, Evidence
-from .findings import Finding, beside, every, limited, needs, number
+from .findings import Finding, beside, every, limited, needs, number, of_selected
 from .sweep import QUALITY
 
 FACES, SCENES = "FFHQ", "LSUN"
@@ -74,14 +74,11 @@ def _shown(evidence: Evidence, role: str) -> str:
 
 def first(evidence: Evidence) -> list[Finding]:
     """The selected PQ of each F less the best of all others, on both sets and by each metric."""
-    found = []
-    for factor in (FINE, COARSE):
-        pq = evidence.selected(factor)
-        if pq is None:
-            found.append(needs(f"a selection for F={factor}"))
-            continue
-        found += [_first(evidence, pq, role, metric) for role in (FACES, SCENES) for metric in QUALITY]
-    return found
+    return of_selected(
+        evidence,
+        (FINE, COARSE),
+        lambda _, pq: [_first(evidence, pq, role, metric) for role in (FACES, SCENES) for metric in QUALITY],
+    )
 
 
 def _first(evidence: Evidence, pq: str, role: str, metric: str) -> Finding:
