@@ -95,7 +95,7 @@ def test_every_link_type_of_dvc_lets_rules_write(request, finished, tmp_path, ki
         assert shared_blocks(checkout.weights) == shared_blocks(linked[checkout.weights]) != []
     checkout.before = without_power_over_modes()
     checkout.change("scales.smoke.evaluation.showcase", 1)
-    assert checkout.planned("tokenizers") == {"evaluate_tokenizer": 2}
+    assert checkout.planned("tokenizers") == {"evaluate_tokenizer": 3}
     metrics, selected = (checkout.plan.job(*name).path for name in (("evaluate", "f8-d16-S4-K64"), ("select", "f8")))
     checkout.run("snakemake", "--cores", "1", "--", metrics, "reports/figure2.pdf")
     assert json.loads((reports / "figure2.json").read_text())["item"] == "figure2"
