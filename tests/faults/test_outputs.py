@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_outputs import IN_A_FOLDERS_WAY, IN_THE_WAY, an_earlier, tidy
-from whole_plan import whole_plan
+from whole_plan import pretend_selected, whole_plan
 
 from pqgan import cli
 from pqgan.chapters import VERBS
@@ -96,6 +96,7 @@ def place(tmp_path, monkeypatch, changed_params):
     (root / "work/repository/.git/HEAD").write_text("ref: refs/heads/main")
     (root / "work/held/input/config.json").write_text("{}")
     changed_params("scales.smoke.evaluation.published", ["taesd"]).rename(root / "work/params.yaml")
+    pretend_selected(load(root / "work/params.yaml", "smoke"), root / "work")
     monkeypatch.setenv("HOME", str(root / "home"))
     for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / "cache"))

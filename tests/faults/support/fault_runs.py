@@ -18,8 +18,8 @@ import psutil
 import yaml
 from fault_points import Fault, Mark
 from fault_sameness import read_log
-from whole_plan import whole_plan
 
+from pqgan.plan import Plan
 from pqgan.settings import load
 
 TIMEOUT = 120
@@ -192,7 +192,8 @@ class Training:
 
     @property
     def job(self):
-        return whole_plan(load(self.folder / "params.yaml", None)).job(self.chapter, self.name)
+        settings = load(self.folder / "params.yaml", None)
+        return Plan(settings, settings.expected_selection).job(self.chapter, self.name)
 
     @property
     def result(self) -> Path:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from fuzz_targets import ROOT, Target, command
 from PIL import Image
-from whole_plan import whole_plan
 
 from pqgan.errors import DataError
+from pqgan.plan import Plan
 from pqgan.settings import load
 from pqgan.storage.json_files import read_model
 from pqgan.storage.manifest import SUMS, damages, write_sums
@@ -30,7 +30,8 @@ def record(folder: Path, _: Path) -> list[Target]:
     from pqgan.origin import read_origin
     from pqgan.records import read_record
 
-    plan = whole_plan(load(ROOT / "params.yaml", SCALE))
+    settings = load(ROOT / "params.yaml", SCALE)
+    plan = Plan(settings, settings.expected_selection)
     job, other = (plan.job("evaluate", f"f8-d16-S{S}-K512") for S in (2, 1))
     selection = plan.job("select", "f8")
     for name, chosen in (("metrics.json", job), ("other.json", other)):
@@ -67,7 +68,7 @@ def collected(folder: Path, _: Path) -> list[Target]:
     shutil.copytree(KEPT / "results", folder / "results")
     seal(folder)
     settings = load(ROOT / "params.yaml", SCALE)
-    plan = whole_plan(settings)
+    plan = Plan(settings, settings.expected_selection)
 
     def table(item: str) -> Callable[[Path], None]:
         def read(folder: Path) -> None:
