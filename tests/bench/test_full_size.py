@@ -13,7 +13,6 @@ from pqgan.settings import load
 from pqgan.settings.evaluation import SearchCase
 
 TINY = {
-    "version": 3,
     "F": 8,
     "resolution": 32,
     "batches": [1],
