@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from .names import shown
 
+MOVED = {"version": "the versions of code stand once, in `versions` at the top of params.yaml"}
+"""Keys of earlier files -> where what they said stands now."""
 MOST = 10**12
 """Of anything that is counted: what is more was not meant."""
 
@@ -47,5 +49,6 @@ class Section(BaseModel):
             if unknown:
                 close = get_close_matches(str(unknown[0]), cls.model_fields, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
+                hint = f"; {MOVED[unknown[0]]}" if unknown[0] in MOVED else hint
                 raise ValueError(f"unknown key {shown(unknown[0])}; allowed: {', '.join(cls.model_fields)}{hint}")
         return values

@@ -64,6 +64,7 @@ def test_both_networks_learn(make_step, batch):
         perceptual_weight=1.0,
         discriminator_weight=0.0,
     )
-    losses = [reference(batch.images, torch.randn) for _ in range(20)]
-    assert losses[-1]["l1"] < 0.8 * losses[0]["l1"]
+    losses = [reference(batch.images, torch.randn) for _ in range(40)]
+    # a single loss leaps, and elsewhere on another CPU
+    assert sum(each["l1"] for each in losses[-5:]) / 5 < 0.8 * losses[0]["l1"]
     assert losses[-1]["discriminator"] < losses[0]["discriminator"]

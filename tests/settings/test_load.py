@@ -57,6 +57,7 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         ),
         ("scales.smoke.selection.metrics", ["psnr", "psnr"], ["selection.metrics", "psnr more than once"]),
         ("scales.smoke.selection.metric", "psnr", ["selection", "unknown key 'metric'", "did you mean 'metrics'?"]),
+        ("scales.smoke.tokenizer.version", 3, ["tokenizer", "unknown key 'version'", "in `versions` at the top"]),
         ("scales.smoke.adapt.data", "nothing", ["adapt.data", "'nothing'", "train_large"]),
         ("scales.smoke.reading", "mine", ["scales.smoke.reading", "'mine'", "paper, released"]),
         (
