@@ -42,6 +42,8 @@ class Job:
     address, but not of the addresses of jobs that use it."""
     is_label: bool = False
     """Whether the name only tells a reader what it is: then it is part of the folder's name, and of no digest."""
+    selection: "Job | None" = None
+    """The selection that chose this tokenizer, if it stands here because it was chosen; no part of the address."""
     handed: Mapping[str, str] = field(default_factory=dict)
     """Role -> folder that the command was given instead of the planned input's; no part of the address."""
 
@@ -52,6 +54,14 @@ class Job:
         for job in self.inputs.values():
             for selection in (job,) if job.chapter == SELECT else job.awaits:
                 found[selection.name] = selection
+        return tuple(found.values())
+
+    @cached_property
+    def follows(self) -> tuple["Job", ...]:
+        """Selections that decided what this job, or one that it is made from, uses."""
+        found = {self.selection.name: self.selection} if self.selection else {}
+        for job in self.inputs.values():
+            found |= {selection.name: selection for selection in job.follows}
         return tuple(found.values())
 
     @cached_property

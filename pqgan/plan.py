@@ -1,6 +1,7 @@
 """Settings -> every job of the pipeline, and what each is made from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from pqgan import specs
@@ -80,17 +81,19 @@ class Plan:
 
     def _selected(self, factor: int) -> Job:
         """The tokenizer that was selected; before that, the selection."""
-        if factor in self._chosen:
-            return self.job("tokenizer", self._chosen[factor])
-        return self.job("select", f"f{factor}")
+        selection = self.job("select", f"f{factor}")
+        if factor not in self._chosen:
+            return selection
+        return replace(self.job("tokenizer", self._chosen[factor]), selection=selection)
 
     def _data(self) -> None:
         scale, reading, code = self.settings.scale, self.settings.reading, self.settings.versions.data
         # addresses of the first version are those of the time when raw images and code had one number
         later = {"code": code} if code > 1 else {}
         for name, source in scale.data.sets.items():
-            seed = {"seed": scale.seed} if source.source == "wheel_photos" else {}  # only there are crops drawn
-            spec = specs.plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **seed)
+            # crops are drawn of photographs alone, and their order decides classes
+            drawn = {"seed": scale.seed, "photos": list(source.photos)} if source.source == "wheel_photos" else {}
+            spec = specs.plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **drawn)
             self._add("data", name, spec)
 
     def _tokenizers(self) -> None:

@@ -41,8 +41,10 @@ def run(plan: Plan, chapters: Iterable[str] = ()) -> None:
         for line in lines:
             tqdm.write(line, file=sys.stdout)
     if bad:
+        waiting = sum(bool(job.awaits) for job in planned)
+        more = f"; {waiting} that follow from a selection were not looked at" if waiting else ""
         raise DataError(
-            f"{bad} of {len(finished)} finished results are damaged; delete each folder, then restore it with "
+            f"{bad} of {len(finished)} finished results are damaged{more}; delete each folder, then restore it with "
             "`dvc checkout` or make it again with snakemake"
         )
     print(f"{len(finished)} of {len(planned)} planned results are finished; every file of them is as it was written")

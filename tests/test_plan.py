@@ -222,7 +222,8 @@ def test_stable_diffusion_is_adapted_to_the_paper_s_other_best_by_a_setting(chan
     assert list(plan.job("select", "f16").inputs) == ["model-f16-d256-S128-K128"]
     for name in ("PQSD-Quick", "PQSD-HR"):
         tokenizer = plan.job("adapt", f"{name}-stage1").inputs["tokenizer"]
-        assert tokenizer.inputs["model"] is plan.job("tokenizer", "f16-d256-S128-K128")
+        assert tokenizer.inputs["model"].path == plan.job("tokenizer", "f16-d256-S128-K128").path
+        assert [job.path for job in tokenizer.follows] == [plan.job("select", "f16").path]
     assert "f16-d256-S128-K128" in {job.name for job in contents.inputs(plan, "table2")}
 
 
@@ -261,8 +262,16 @@ def test_a_set_s_name_is_in_no_address_but_its_own_and_those_of_results_that_nam
     for section, key in uses:
         assert scale[section][key] == name
         scale[section][key] = "renamed"
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     assert chapters_moved(paths, moved_from(tmp_path / "params.yaml")) == expected
+
+
+def test_the_order_of_photographs_which_decides_classes_moves_their_set(paths, params_path, tmp_path):
+    raw = yaml.safe_load(params_path.read_text())
+    source = raw["scales"]["smoke"]["data"]["sets"]["microscopy"]
+    source["photos"] = dict(reversed(source["photos"].items()))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    assert chapters_moved(paths, moved_from(tmp_path / "params.yaml")) == {"data", "reference", "evaluate", "select"}
 
 
 def test_what_follows_from_a_selection_is_the_same_whatever_else_was_compared(smoke, changed_params):

@@ -68,7 +68,8 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _place_of(inner: str, unpacked: Path, archive: Path) -> Path:
     tops = sorted(unpacked.iterdir())
-    for place in (tops[0], unpacked) if len(tops) == 1 and tops[0].is_dir() else (unpacked,):
+    alone = len(tops) == 1 and tops[0].is_dir() and not tops[0].is_symlink()
+    for place in (tops[0], unpacked) if alone else (unpacked,):
         if tops and (place / inner).is_dir():
             return place
     held = first_of([shown(top.name) for top in tops])

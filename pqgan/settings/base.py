@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from .names import shown
 
-MOVED = {"version": "the versions of code stand once, in `versions` at the top of params.yaml"}
+MOVED = {"version": "versions of code stand once, in `versions` at the top; of raw images it is data.raw"}
 """Keys of earlier files -> where what they said stands now."""
 MOST = 10**12
 """Of anything that is counted: what is more was not meant."""

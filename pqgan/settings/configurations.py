@@ -264,7 +264,11 @@ def _quantiser_of(line: Any) -> Any:
 
 SweepConfig = Annotated[
     Annotated[PQConfig, Tag("pq")] | Annotated[RQConfig, Tag("rq")] | Annotated[FSQConfig, Tag("fsq")],
-    Discriminator(_quantiser_of),
+    Discriminator(
+        _quantiser_of,
+        custom_error_type="kind",
+        custom_error_message="kind: allowed in the sweep: pq, rq, fsq; kl, vqgan and linear are baselines",
+    ),
 ]
 """A line of the sweep: a quantiser on the scale's trunks, the product quantiser where it names no kind."""
 

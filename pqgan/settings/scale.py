@@ -186,6 +186,17 @@ class Params(Section):
     readings: Named[Name, Reading]
     scales: Named[Name, Scale]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _versions_stand_once(cls, values):
+        if isinstance(values, dict) and "scales" in values and "versions" not in values:
+            raise ValueError(
+                f"has no `versions`; expected one block at the top with {', '.join(Versions.model_fields)}, the "
+                "versions of code; no section has a `version` any more, and what data.version said of raw images is "
+                "data.raw"
+            )
+        return values
+
     @field_validator("scales", mode="before")
     @classmethod
     def _scales_is_a_mapping(cls, value):

@@ -323,5 +323,5 @@ def replicated(params_path, tmp_path_factory) -> Synthetic:
         *({"F": 8, "d": d, "S": S, "K": 64, "seed": seed} for d, S in ((16, 8), (32, 1)) for seed in (1, 2)),
     ]
     root = tmp_path_factory.mktemp("replicated")
-    (root / "params.yaml").write_text(yaml.safe_dump(raw))
+    (root / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     return Synthetic(load(root / "params.yaml", "smoke"), root, ["table_claims"])

@@ -136,7 +136,7 @@ def test_whatever_setting_moves_an_address_dvc_runs_the_stage_that_makes_it(tmp_
     for key, changed in changes(scale):
         if moving[key]:
             continue
-        (tmp_path / "params.yaml").write_text(yaml.dump(changed, Dumper=yaml.CSafeDumper))
+        (tmp_path / "params.yaml").write_text(yaml.dump(changed, Dumper=yaml.CSafeDumper, sort_keys=False))
         try:
             after = addresses(tmp_path / "params.yaml", scale)
         except PqganError:

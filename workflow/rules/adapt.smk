@@ -24,6 +24,7 @@ rule adapt:
         backbone=made_from("adapt", "backbone"),
         tokenizer=made_from("adapt", "tokenizer"),
         data=made_from("adapt", "data"),
+        selections=selections("adapt"),
     output:
         directory(place("adapt")),
     log:
@@ -47,6 +48,7 @@ rule sample:
         unet=made_from("samples", "unet"),
         backbone=made_from("samples", "backbone"),
         tokenizer=made_from("samples", "tokenizer"),
+        selections=selections("samples"),
     output:
         directory(place("samples")),
     log:

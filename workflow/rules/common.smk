@@ -64,7 +64,12 @@ def settled(jobs_of):
         checkpoints.select_tokenizer.get(id=id)
     if waits_for:
         PLAN = plan_here(PLAN.settings)
-    return list(jobs_of(PLAN))
+    jobs = list(jobs_of(PLAN))
+    if unmade := {selection.path for job in jobs for selection in job.awaits}:
+        raise WorkflowError(
+            f"{min(unmade)}: no finished selection; delete what is there and run Snakemake again"
+        )
+    return jobs
 
 
 def planned_job(chapter, wildcards):
@@ -131,12 +136,23 @@ def made_from_all(chapter, prefix):
 
 
 def unless_made(chapter, inputs):
-    """Input function: nothing once the result is there.
+    """Input function: once the result is there, only those inputs that are there too.
 
     Snakemake makes a result again where an input is not there yet, ancient or not. How many pictures an evaluation shows
-    moves its own address and not that of what was selected by its numbers.
+    moves its own address and not that of what was selected by its numbers. What is there counts all the same: if all is
+    made anew (--forceall), a selection comes after its candidates.
     """
-    return lambda wildcards: [] if Path(planned_job(chapter, wildcards).path).is_dir() else inputs(wildcards)
+
+    def those(wildcards):
+        made = Path(planned_job(chapter, wildcards).path).is_dir()
+        return [path for path in inputs(wildcards) if not made or Path(path).is_dir()]
+
+    return those
+
+
+def selections(chapter):
+    """Input function: the selections that a job follows from, which its command reads to know its own address."""
+    return lambda wildcards: [ancient(job.path) for job in planned_job(chapter, wildcards).follows]
 
 
 def results_of(jobs_of):

@@ -48,6 +48,7 @@ rule evaluate_generation:
         model=made_from("generation", "model"),
         tokenizer=made_from("generation", "tokenizer"),
         reference=made_from("generation", "reference"),
+        selections=selections("generation"),
     output:
         directory(place("generation")),
     log:
@@ -71,6 +72,7 @@ rule evaluate_generation:
 rule bench_sampling:
     input:
         made_from_all("speed", ""),
+        selections=selections("speed"),
     output:
         directory(place("speed")),
     log:

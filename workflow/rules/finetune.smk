@@ -5,6 +5,7 @@ rule finetune_tokenizer:
     input:
         model=made_from("finetune", "model"),
         data=made_from("finetune", "data"),
+        selections=selections("finetune"),
     output:
         directory(place("finetune")),
     log:
@@ -28,6 +29,7 @@ rule evaluate_finetuned:
         model=made_from("evaluate_finetuned", "model"),
         sets=made_from_all("evaluate_finetuned", "set-"),
         references=made_from_all("evaluate_finetuned", "reference-"),
+        selections=selections("evaluate_finetuned"),
     output:
         directory(place("evaluate_finetuned")),
     log:

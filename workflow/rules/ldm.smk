@@ -5,6 +5,7 @@ rule train_ldm:
     input:
         tokenizer=made_from("ldm", "tokenizer"),
         data=made_from("ldm", "data"),
+        selections=selections("ldm"),
     output:
         directory(place("ldm")),
     log:

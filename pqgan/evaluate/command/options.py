@@ -29,7 +29,7 @@ ONLY_OF_MODELS = ("lpips", "without", "pictures")
 
 @dataclass(frozen=True)
 class Options:
-    """Those of the command line; pqgan/arguments.py says what they mean."""
+    """Those of the command line; pqgan/commands/images.py says what they mean."""
 
     images: Path
     model: str | None = None
