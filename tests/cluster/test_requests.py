@@ -105,18 +105,20 @@ def test_the_plan_of_the_paper_says_what_each_training_asks_for_and_takes(checko
     done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     plan = whole_plan(load(checkout.folder / "params.yaml", "paper"))
+    names = {job.path: name for name, job in plan.chapter("tokenizer").items()}
     written = training_bytes(plan)
     minutes = raw["scales"]["paper"]["hardware"]["runtime"]
     assert minutes == 7 * 24 * 60
     trainings = re.findall(r"rule train_tokenizer:.*?\n\n", done.stdout, re.DOTALL)
     paths = [re.search(r"output: (\S+)", training)[1] for training in trainings]
-    assert sorted(paths) == sorted(job.path for job in plan.chapter("tokenizer").values())
+    assert sorted(paths) == sorted(names)
     assert len(paths) > 320  # two factors of 160, and what stands beside the grid
     asked = {"gpu=4", "tasks_per_node=4", "cpus_per_task=8", "mem_mb=256000", f"runtime={minutes}", "nodes=1"}
     srun = "${SLURM_JOB_ID:+srun --nodes=1 --ntasks-per-node=4 --cpus-per-task=8 --kill-on-bad-exit=1} pqgan train"
     for path, training in zip(paths, trainings, strict=True):
         resources = set(re.search(r"resources: (.*)", training)[1].split(", "))
-        assert asked | {f"disk_mb={math.ceil(written[path] / 1e6)}"} <= resources, training
+        disk = math.ceil(written["tokenizer", names[path]] / 1e6)
+        assert asked | {f"disk_mb={disk}"} <= resources, training
         assert srun in training
 
 
