@@ -259,3 +259,12 @@ def test_config_that_is_not_a_scale_is_refused_in_one_line(checkout, config, exp
     assert run.returncode == 2
     (line,) = (line for line in run.stderr.splitlines() if not line.startswith("Using workflow specific profile"))
     assert expected in line
+
+
+def test_every_rule_of_a_follower_waits_for_its_selection():
+    """Its command reads the selection to know its own address, also while Snakemake makes the selection once more."""
+    plan = whole_plan(load(ROOT / "params.yaml", "smoke"))
+    text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    following = {chapter for chapter in RULES if any(job.follows for job in plan.chapter(chapter).values())}
+    assert following == set(re.findall(r'^        selections=selections\("(\w+)"\),$', text, re.MULTILINE))
+    assert "finetune" in following
