@@ -28,13 +28,20 @@ def nothing_to_do(checkout) -> bool:
     return checkout.stages_run("tokenizers") == [] and checkout.planned("tokenizers") == {}
 
 
+def finished_results(checkout) -> int:
+    """Results of the plan that are there: of the three stages that were run."""
+    found = sum((checkout.folder / job.path).is_dir() for job in checkout.plan.all())
+    assert found > 12
+    return found
+
+
 @through_every_remote
 def test_a_finished_run_and_a_fresh_clone_have_nothing_to_do(finished, pulled):
     assert nothing_to_do(finished)
     assert not (pulled.folder / ".snakemake").exists(), "the clone must not know what Snakemake did elsewhere"
     assert nothing_to_do(pulled)
     said = pulled.run("pqgan", "verify")
-    assert said.startswith("13 of "), said
+    assert said.startswith(f"{finished_results(pulled)} of "), said
 
 
 def test_comments_time_stamps_and_code_rerun_nothing(finished, tmp_path):
@@ -88,7 +95,7 @@ def test_a_damaged_result_is_named_and_restored(pulled):
     flip(weights)
     said = pulled.run("pqgan", "verify", code=3)
     assert f"{weights.relative_to(pulled.folder)}: sha256 is" in said
-    assert "1 of 13 finished results are damaged" in said
+    assert f"1 of {finished_results(pulled)} finished results are damaged" in said
     shutil.rmtree(weights.parent)
     pulled.restore()
     assert weights.read_bytes() == before
@@ -212,7 +219,7 @@ def test_an_experiment_makes_what_its_number_touches_and_leaves_the_rest(pulled,
     said = pulled.run("dvc", "exp", "run", *options, "--name", "one", "--set-param", f"{key}={old - 1}", "tokenizers")
     assert "Stage 'data' didn't change, skipping" in said
     assert collections.Counter(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) == {
-        "evaluate_tokenizer": 2, "tokenizers": 1
+        "evaluate_tokenizer": 3, "tokenizers": 1
     }  # fmt: skip
     if options:
         assert pulled.run("git", "status", "--porcelain") == ""
