@@ -62,4 +62,6 @@ format: .venv/installed
 # named like rendered items, as all else there is of whoever put it there
 clean:
 	rm -rf .venv .snakemake data/prepared results runs logs benchmarks
-	rm -f $(addprefix reports/,table*.tex table*.json figure*.pdf figure*.png figure*.json report.html metrics.json)
+	for file in $$(grep -ls '"item":' reports/table*.json reports/figure*.json); do \
+	    rm -f "$$file" "$${file%.json}.tex" "$${file%.json}.pdf" "$${file%.json}.png"; done
+	rm -f reports/report.html reports/metrics.json

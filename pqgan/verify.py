@@ -35,17 +35,18 @@ def run(plan: Plan, chapters: Iterable[str] = ()) -> None:
         raise SettingsError(f"got {', '.join(unknown)}; allowed: {', '.join(known)}")
     planned = [job for job in jobs if job.chapter in wanted]
     finished = [job for job in planned if not job.awaits and Path(job.path).is_dir()]
-    bad = 0
-    for lines in _all_damages(finished):
-        bad += bool(lines)
+    bad = []
+    for job, lines in zip(finished, _all_damages(finished), strict=True):
+        if lines:
+            bad.append(job.path)
         for line in lines:
             tqdm.write(line, file=sys.stdout)
     if bad:
-        waiting = sum(bool(job.awaits) for job in planned)
+        waiting = sum(any(selection.path in bad for selection in job.awaits) for job in planned)
         more = f"; {waiting} that follow from a selection were not looked at" if waiting else ""
         raise DataError(
-            f"{bad} of {len(finished)} finished results are damaged{more}; delete each folder, then restore it with "
-            "`dvc checkout` or make it again with snakemake"
+            f"{len(bad)} of {len(finished)} finished results are damaged{more}; delete each folder, then restore it "
+            "with `dvc checkout` or make it again with snakemake"
         )
     print(f"{len(finished)} of {len(planned)} planned results are finished; every file of them is as it was written")
 

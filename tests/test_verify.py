@@ -74,3 +74,12 @@ def test_a_whole_result_of_another_job_is_named(verify, jobs, tmp_path):
         "back what belongs there, or delete the folder and make it again"
     )
     assert errors[0].startswith("pqgan verify: 1 of 3 finished results are damaged")
+
+
+def test_a_damaged_selection_is_named_and_so_is_what_follows_from_it(verify, jobs, tmp_path):
+    (tmp_path / jobs[2].path / "selected.json").write_text("{}")
+    code, lines, (error,) = verify()
+    assert code == 3
+    assert any(line.startswith(f"{jobs[2].path}/selected.json: ") for line in lines)
+    assert "1 of 3 finished results are damaged; " in error
+    assert "that follow from a selection were not looked at" in error

@@ -16,6 +16,7 @@ class TestLawsOfTheProductQuantiser(QuantiserLaws):
     [
         ({}, "kind is None; expected pq"),
         ({"kind": "lfq"}, f"kind is 'lfq'; expected {', '.join(QUANTISERS)}"),
+        ({"kind": "rq", "D": 2.5, "K": 4}, "D=2.5, K=4; expected D"),
         ({"kind": "fsq"}, "quantiser fsq: .*missing .* 'levels'"),
         ({"kind": "fsq", "levels": [5] * 6, "K": 3}, "quantiser fsq: .*unexpected .* 'K'"),
     ],
@@ -32,6 +33,11 @@ def test_how_codebooks_start_and_learn_is_passed_on_to_a_quantiser_that_has_any(
         assert (quantiser.beta, quantiser.beta_on) == (0.7, "commitment")
         assert next(quantiser.parameters()).std().item() == pytest.approx(1, abs=0.1)
     assert not list(make_quantiser(6, {"kind": "fsq", "levels": [5] * 6}, **training).parameters())
+
+
+def test_the_model_s_own_options_are_none_of_its_quantiser_s():
+    with pytest.raises(ValueError, match="quantiser rq: got beta; these are the model's own"):
+        make_quantiser(8, {"kind": "rq", "D": 2, "K": 4, "beta": "x"}, init="uniform", beta=0.25, beta_on="codebook")
 
 
 def test_every_quantiser_of_the_settings_has_a_layer():

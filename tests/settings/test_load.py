@@ -258,3 +258,11 @@ def test_settings_are_frozen(smoke):
 def test_light_modules_do_not_import_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_of_before_versions_stood_once_is_told_so(changed_params):
+    path = changed_params("versions", ...)
+    with pytest.raises(
+        SettingsError, match=r"the file: has no `versions`; expected one block at the top with data, .*data\.raw"
+    ):
+        load(path, "smoke")

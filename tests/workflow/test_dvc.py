@@ -178,10 +178,11 @@ def test_a_user_s_file_among_the_reports_is_taken_away_only_if_the_cache_has_it(
 
 def test_make_clean_takes_rendered_items_and_leaves_a_user_s_files(tmp_path):
     shutil.copy(Path(__file__).parents[2] / "Makefile", tmp_path)
-    made, mine = ("table1.tex", "figure_bits.png", "metrics.json", "report.html"), ("notes.txt", "mine/table1.tex")
+    made = ("table1.tex", "table1.json", "figure_bits.png", "figure_bits.json", "metrics.json", "report.html")
+    mine = ("notes.txt", "mine/table1.tex", "table_mine.tex", "figure_draft.pdf", "table_mine.json")
     for name in (*made, *mine):
         (tmp_path / "reports" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "reports" / name).write_text(name)
+        (tmp_path / "reports" / name).write_text('{\n "item": "made"}' if name in made else name)
     subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, check=True)
     assert sorted(
         str(path.relative_to(tmp_path / "reports")) for path in (tmp_path / "reports").rglob("*.*")
