@@ -49,7 +49,7 @@ class ResidualQuantiser(Quantiser):
     ):
         super().__init__()
         if not (isinstance(D, int) and isinstance(K, int) and 1 <= D <= DEEPEST and K >= 2):
-            raise ValueError(f"ResidualQuantiser: D={D}, K={K}; expected D from 1 to {DEEPEST} and K from 2")
+            raise ValueError(f"ResidualQuantiser: D={D!r}, K={K!r}; expected D from 1 to {DEEPEST} and K from 2")
         self.d, self.S, self.K = d, D, K
         self.beta, self.beta_on = beta, beta_on
         self.codebook = nn.Parameter(torch.empty(K, d))

@@ -137,7 +137,7 @@ def test_of_a_product_quantised_model_S_divides_d_and_K_is_two_or_more(tmp_path)
         ({"quantiser_config": 5}, "describes no PQModel"),
         ({"quantiser_config": {"kind": "lfq"}}, "quantiser: kind is 'lfq'; expected pq"),
         ({"quantiser_config": {"kind": "rq", "D": 10**9, "K": 11}}, "D=1000000000, K=11; expected D from 1 to 65536"),
-        ({"quantiser_config": {"kind": "rq", "D": "2", "K": 11}}, "describes no PQModel (quantiser rq: "),
+        ({"quantiser_config": {"kind": "rq", "D": "2", "K": 11}}, "D='2', K=11; expected D from 1 to 65536"),
         ({"quantiser_config": {"kind": "rq", "D": 2, "K": 11}}, "missing keys quantiser.codebook"),
         ({"quantiser_config": {"kind": "fsq", "levels": [99] * 4}}, "make 96,059,601 codes; allowed: 16,777,216"),
         ({"codebook_inlt": "normal"}, "codebook_inlt: no option of a PQModel"),
