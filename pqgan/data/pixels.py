@@ -159,7 +159,7 @@ def decode(path: Path | str, *, managed: bool = True) -> Decoded:
         raise ValueError(_unread(path)) from None
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if reason.startswith("decoder error"):  # the number is all that libtiff gives
+        if reason.startswith(("decoder error", "buffer is not")):  # all that libtiff, or a raw file's map, gives
             reason = f"truncated or damaged ({reason})"
         raise ValueError(reason) from error
 
