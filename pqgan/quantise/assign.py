@@ -24,8 +24,10 @@ def assign(z: Tensor, codebooks: Tensor, on_codebook: float, on_latents: float) 
 
     Returns:
         codes (B, S, P) int64; z_q (B, S, c, P) fp32 in z's memory layout, whose gradient passes straight through to z;
-        scalar fp32 loss, not finite where z is not.
+        scalar fp32 loss, not finite where z is not, 0 of no positions.
     """
+    if not z.numel():
+        return *_unfilled(z), z.new_zeros((), dtype=torch.float32)
     backend = available(z.device)[0]
     if backend == "triton":
         from . import kernels
@@ -68,6 +70,8 @@ def _backward(
     on_latents: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of z, in its type and layout, and of codebooks; sums run in the same order every time."""
+    if not z.numel():
+        return torch.empty_like(z), torch.zeros_like(codebooks, memory_format=torch.contiguous_format)
     each = grad_loss / z.numel()
     if available(z.device)[0] == "triton":
         from . import kernels
@@ -86,9 +90,13 @@ def _backward(
 
 @assign.register_fake
 def _(z: Tensor, codebooks: Tensor, on_codebook: float, on_latents: float) -> tuple[Tensor, Tensor, Tensor]:
+    return *_unfilled(z), z.new_empty((), dtype=torch.float32)
+
+
+def _unfilled(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes and z_q of the right shapes, whatever stands in them."""
     B, S, _, P = z.shape
-    codes, z_q = z.new_empty((B, S, P), dtype=torch.int64), torch.empty_like(z, dtype=torch.float32)
-    return codes, z_q, z.new_empty((), dtype=torch.float32)
+    return z.new_empty((B, S, P), dtype=torch.int64), torch.empty_like(z, dtype=torch.float32)
 
 
 @_backward.register_fake

@@ -12,8 +12,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from .base import Quantised, Quantiser
-from .ranges import check_form, check_range
+from .base import Quantised, Quantiser, whole_number
+from .ranges import check_range
 
 EPSILON = 1e-3
 """What the bound stays below the outermost levels, of half their number, so that rounding never leaves them."""
@@ -27,6 +27,7 @@ class FiniteScalarQuantiser(Quantiser):
     Args:
         d: latent channels.
         levels: of each channel, at least 2; the paper advises 5 or more.
+        channel_last: as of ProductQuantiser.
 
     Raises:
         ValueError: no such levels, not one for each channel, or more than LARGEST_K codes.
@@ -34,42 +35,37 @@ class FiniteScalarQuantiser(Quantiser):
 
     kind = "fsq"
 
-    def __init__(self, d: int, levels: Sequence[int]):
+    def __init__(self, d: int, levels: Sequence[int], channel_last: bool = False):
         super().__init__()
+        self.d = whole_number("FiniteScalarQuantiser", "d", d, 1)
         if len(levels) != d or not all(isinstance(level, int) and level >= 2 for level in levels):
             raise ValueError(f"FiniteScalarQuantiser: levels={levels}; expected {d}, one per channel, of 2 or more")
         if (K := prod(levels)) > LARGEST_K:
             raise ValueError(f"FiniteScalarQuantiser: levels={levels} make {K:,} codes; allowed: {LARGEST_K:,}")
-        self.d, self.S, self.K, self.levels = d, 1, K, tuple(levels)
+        self.S, self.K, self.levels, self.channel_last = 1, K, tuple(levels), channel_last
         steps = torch.tensor([prod(levels[:channel]) for channel in range(d)])
         # whole numbers, which a change of the model's type leaves alone
-        self.register_buffer("_levels", torch.tensor(self.levels).view(d, 1, 1), persistent=False)
-        self.register_buffer("_steps", steps.view(d, 1, 1), persistent=False)
+        self.register_buffer("_levels", torch.tensor(self.levels).view(d, 1), persistent=False)
+        self.register_buffer("_steps", steps.view(d, 1), persistent=False)
 
-    def forward(self, z_e: Tensor) -> Quantised:
-        self._check_form(z_e)
-        with torch.autocast(z_e.device.type, enabled=False):
-            bounded = self._bound(z_e.float())  # (B, d, h, w)
-            rounded = bounded.detach().round()
-            # nothing is added, and the gradient is that of the bound
-            z_q = (rounded + (bounded - bounded.detach())) / self._half
-        return Quantised(z_q, self._codes(rounded), torch.zeros((), device=z_e.device))
+    def _assign(self, z: Tensor) -> Quantised:
+        bounded = self._bound(z.float())  # (B, d, P)
+        rounded = bounded.detach().round()
+        # nothing is added, and the gradient is that of the bound
+        z_q = (rounded + (bounded - bounded.detach())) / self._half
+        return Quantised(z_q, self._codes(rounded), torch.zeros((), device=z.device))
 
-    def encode(self, z_e: Tensor) -> Tensor:
-        self._check(z_e)
-        return self._codes(self._bound(z_e.detach().float()).round())
+    def _encode(self, z: Tensor) -> Tensor:
+        return self._codes(self._bound(z.detach().float()).round())
 
-    def decode(self, codes: Tensor) -> Tensor:
-        if codes.dim() != 4:
-            raise ValueError(f"decode: got codes {tuple(codes.shape)}; expected (B, 1, h, w)")
-        check_form("decode", codes, 1)
+    def _decode(self, codes: Tensor) -> Tensor:
         check_range("decode", codes, self.K)
-        levels = codes.long() // self._steps % self._levels  # (B, d, h, w)
-        return (levels - self._half).float() / self._half
+        levels = codes.long().unsqueeze(-1).flatten(2) // self._steps % self._levels  # (B, d, P)
+        z_q = (levels - self._half).float() / self._half
+        return z_q.reshape(len(codes), self.d, *codes.shape[2:])
 
-    def nearest(self, z: Tensor) -> Tensor:
+    def _nearest(self, z: Tensor) -> Tensor:
         """The levels nearest to z, which is on their scale: unlike an encoder's latents it was bounded before."""
-        self._check(z)
         levels = (z.detach().float() * self._half).round() + self._half
         return (levels.clamp(min=torch.zeros_like(self._levels), max=self._levels - 1) - self._half) / self._half
 
@@ -78,13 +74,13 @@ class FiniteScalarQuantiser(Quantiser):
         return self._levels // 2
 
     def _bound(self, z: Tensor) -> Tensor:
-        """Within the levels, which are the whole numbers from -(L // 2) on, of z (B, d, h, w) float32."""
+        """Within the levels, which are the whole numbers from -(L // 2) on, of z (B, d, P) float32."""
         furthest = (self._levels - 1) * (1 - EPSILON) / 2
         offset = (1 - self._levels % 2) / 2
         return torch.tanh(z + torch.tan(offset / furthest)) * furthest - offset
 
     def _codes(self, rounded: Tensor) -> Tensor:
-        """(B, 1, h, w) of whole numbers (B, d, h, w)."""
+        """(B, 1, P) of whole numbers (B, d, P)."""
         return ((rounded.long() + self._half) * self._steps).sum(dim=1, keepdim=True)
 
     def extra_repr(self) -> str:

@@ -30,6 +30,8 @@ def make_quantiser(d: int, options: Mapping[str, Any], **training: Any) -> Quant
     if kind not in QUANTISERS:
         raise ValueError(f"quantiser: kind is {kind!r}; expected {', '.join(QUANTISERS)}")
     made = QUANTISERS[kind]
+    if "channel_last" in given:
+        raise ValueError(f"quantiser {kind}: got channel_last; the latents of a model are (B, d, h, w)")
     if wrong := sorted(training.keys() & given.keys()):
         raise ValueError(f"quantiser {kind}: got {', '.join(wrong)}; these are the model's own options")
     known = signature(made).parameters

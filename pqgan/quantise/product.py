@@ -5,14 +5,12 @@ codewords of its own codebook. S=1 is the vector quantisation of VQ-VAE and VQGA
 S codebooks of K words make K^S combinations, at the cost of storing S*K short words (section 3.1).
 """
 
-from typing import Literal
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from .assign import assign, found_words, words
-from .base import BetaOn, Quantised, Quantiser, loss_factors
+from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, whole_number
 from .matching import search
 
 
@@ -26,9 +24,10 @@ class ProductQuantiser(Quantiser):
         init: uniform(-1/K, 1/K), or normal(0, 1) (reading 5).
         beta: factor of the term that beta_on names; the other has factor 1 (reading 7).
         beta_on: the codebook term, as eq. 1 has it, or the commitment term, as VQ-VAE has it.
+        channel_last: latents are (B, ..., d) and codes (B, ..., S), in place of (B, d, ...) and (B, S, ...).
 
     Raises:
-        ValueError: S does not divide d.
+        ValueError: an option is none of those, or S does not divide d.
     """
 
     kind = "pq"
@@ -38,53 +37,48 @@ class ProductQuantiser(Quantiser):
         d: int,
         S: int,
         K: int,
-        init: Literal["uniform", "normal"] = "uniform",
+        init: Init = "uniform",
         beta: float = 0.25,
         beta_on: BetaOn = "codebook",
+        channel_last: bool = False,
     ):
         super().__init__()
+        self.d = whole_number("ProductQuantiser", "d", d, 1)
+        self.S = whole_number("ProductQuantiser", "S", S, 1)
+        self.K = whole_number("ProductQuantiser", "K", K, 2)
         if d % S:
             raise ValueError(f"ProductQuantiser: S={S} does not divide d={d}")
-        self.d, self.S, self.K = d, S, K
-        self.beta, self.beta_on = beta, beta_on
-        self.codebooks = nn.Parameter(torch.empty(S, K, d // S))
-        if init == "uniform":
-            nn.init.uniform_(self.codebooks, -1 / K, 1 / K)
-        else:
-            nn.init.normal_(self.codebooks)
+        check_training("ProductQuantiser", init, beta, beta_on)
+        self.beta, self.beta_on, self.channel_last = beta, beta_on, channel_last
+        self.codebooks = nn.Parameter(torch.empty(self.S, self.K, self.d // self.S))
+        start(self.codebooks, self.K, init)
 
-    def forward(self, z_e: Tensor) -> Quantised:
+    def _assign(self, z: Tensor) -> Quantised:
         """As of every quantiser; latents that are not finite make a loss that is not."""
-        self._check_form(z_e)
-        with torch.autocast(z_e.device.type, enabled=False):
-            factors = loss_factors(self.beta, self.beta_on)
-            codes, z_q, loss = assign(self._sub_vectors(z_e), self.codebooks.float(), *factors)
-        return Quantised(z_q.reshape(z_e.shape), codes.unflatten(2, z_e.shape[2:]), loss)
+        factors = loss_factors(self.beta, self.beta_on)
+        codes, z_q, loss = assign(self._sub_vectors(z), self.codebooks.float(), *factors)
+        return Quantised(z_q.flatten(1, 2), codes, loss)
 
-    def encode(self, z_e: Tensor) -> Tensor:
-        self._check(z_e)
-        codes = search(self._sub_vectors(z_e.detach()), self.codebooks.detach())  # (B, S, h w)
-        return codes.unflatten(2, z_e.shape[2:])
+    def _encode(self, z: Tensor) -> Tensor:
+        return search(self._sub_vectors(z.detach()), self.codebooks.detach())
 
-    def _sub_vectors(self, z_e: Tensor) -> Tensor:
-        """(B, S, d/S, h w), without a copy in either of PyTorch's memory formats."""
-        return z_e.unflatten(1, (self.S, -1)).flatten(3)
+    def _sub_vectors(self, z: Tensor) -> Tensor:
+        """(B, S, d/S, P), without a copy."""
+        return z.unflatten(1, (self.S, self.d // self.S))
 
-    def decode(self, codes: Tensor) -> Tensor:
-        if codes.dim() != 4:
-            raise ValueError(f"decode: got codes {tuple(codes.shape)}; expected (B, {self.S}, h, w)")
+    def _decode(self, codes: Tensor) -> Tensor:
         return self._side_by_side(words(codes, self.codebooks, "decode"))
 
-    def quantise(self, z_e: Tensor) -> Tensor:
+    def _quantise(self, z: Tensor) -> Tensor:
         # codes that the search found need no check
-        return self._side_by_side(found_words(self.encode(z_e), self.codebooks))
+        return self._side_by_side(found_words(self._encode(z), self.codebooks))
 
-    def nearest(self, z: Tensor) -> Tensor:
+    def _nearest(self, z: Tensor) -> Tensor:
         """The codewords nearest to z."""
-        return self.quantise(z)
+        return self._quantise(z)
 
     def _side_by_side(self, words: Tensor) -> Tensor:
-        return rearrange(words, "B S h w c -> B (S c) h w")
+        return rearrange(words, "B S ... c -> B (S c) ...")
 
     def extra_repr(self) -> str:
         return f"d={self.d}, S={self.S}, K={self.K}"

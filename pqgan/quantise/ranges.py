@@ -14,15 +14,16 @@ INTEGERS = frozenset(
 )
 
 
-def check_form(what: str, codes: Tensor, S: int) -> None:
-    """Refuse what are no codes (B, S, ...), by shape and type alone.
+def check_form(what: str, codes: Tensor, S: int, channel_last: bool = False) -> None:
+    """Refuse what are no codes (B, S, ...), or (B, ..., S), by shape and type alone.
 
     Raises:
         ValueError: names shape and type, and those expected.
     """
-    if codes.dim() < 2 or codes.shape[1] != S or codes.dtype not in INTEGERS:
+    if codes.dim() < 2 or codes.shape[-1 if channel_last else 1] != S or codes.dtype not in INTEGERS:
+        expected = f"(B, ..., {S})" if channel_last else f"(B, {S}, ...)"
         raise ValueError(
-            f"{what}: got codes {tuple(codes.shape)} {codes.dtype}; expected integers (B, {S}, ...), a code a subspace"
+            f"{what}: got codes {tuple(codes.shape)} {codes.dtype}; expected integers {expected}, a code a subspace"
         )
 
 

@@ -10,15 +10,13 @@ depth is towards what was left there, which is what the moving average of the pa
 product quantiser of one subspace.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from .assign import assign
-from .base import BetaOn, Quantised, Quantiser, loss_factors
+from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, whole_number
 from .matching import search
-from .ranges import check_form, check_range
+from .ranges import check_range
 
 DEEPEST = 1 << 16
 
@@ -30,10 +28,10 @@ class ResidualQuantiser(Quantiser):
         d: latent channels.
         D: depth: codes per position.
         K: codewords, shared by all depths.
-        init: as of ProductQuantiser; beta and beta_on too.
+        init: as of ProductQuantiser; beta, beta_on and channel_last too.
 
     Raises:
-        ValueError: no such depth, or fewer than two codewords.
+        ValueError: an option is none of those: no such depth, or fewer than two codewords.
     """
 
     kind = "rq"
@@ -43,56 +41,48 @@ class ResidualQuantiser(Quantiser):
         d: int,
         D: int,
         K: int,
-        init: Literal["uniform", "normal"] = "uniform",
+        init: Init = "uniform",
         beta: float = 0.25,
         beta_on: BetaOn = "codebook",
+        channel_last: bool = False,
     ):
         super().__init__()
-        if not (isinstance(D, int) and isinstance(K, int) and 1 <= D <= DEEPEST and K >= 2):
-            raise ValueError(f"ResidualQuantiser: D={D!r}, K={K!r}; expected D from 1 to {DEEPEST} and K from 2")
-        self.d, self.S, self.K = d, D, K
-        self.beta, self.beta_on = beta, beta_on
-        self.codebook = nn.Parameter(torch.empty(K, d))
-        if init == "uniform":
-            nn.init.uniform_(self.codebook, -1 / K, 1 / K)
-        else:
-            nn.init.normal_(self.codebook)
+        self.d = whole_number("ResidualQuantiser", "d", d, 1)
+        self.S = whole_number("ResidualQuantiser", "D", D, 1, DEEPEST)
+        self.K = whole_number("ResidualQuantiser", "K", K, 2)
+        check_training("ResidualQuantiser", init, beta, beta_on)
+        self.beta, self.beta_on, self.channel_last = beta, beta_on, channel_last
+        self.codebook = nn.Parameter(torch.empty(self.K, self.d))
+        start(self.codebook, self.K, init)
 
-    def forward(self, z_e: Tensor) -> Quantised:
-        self._check_form(z_e)
-        with torch.autocast(z_e.device.type, enabled=False):
-            z = z_e.float().flatten(2)[:, None]  # (B, 1, d, h w)
-            codebooks, factors = self.codebook.float()[None], loss_factors(self.beta, self.beta_on)
-            left, z_q, loss, codes = z, torch.zeros_like(z), 0.0, []
-            for _ in range(self.S):
-                # the distance of z to a partial sum is that of what was left of it to the newest word
-                code, word, own = assign(left, codebooks, *factors)
-                left, z_q = left - word.detach(), z_q + word.detach()
-                codes, loss = [*codes, code], loss + own / self.S
-            z_q = z_q + (z - z.detach())  # nothing is added, and the gradient is z's
-        return Quantised(z_q.reshape(z_e.shape), torch.cat(codes, dim=1).unflatten(2, z_e.shape[2:]), loss)
-
-    def encode(self, z_e: Tensor) -> Tensor:
-        self._check(z_e)
-        left, codebook, codes = z_e.detach().float().flatten(2)[:, None], self.codebook.detach().float(), []
+    def _assign(self, z: Tensor) -> Quantised:
+        z = z.float()[:, None]  # (B, 1, d, P)
+        codebooks, factors = self.codebook.float()[None], loss_factors(self.beta, self.beta_on)
+        left, z_q, loss, codes = z, torch.zeros_like(z), 0.0, []
         for _ in range(self.S):
-            codes.append(search(left, codebook[None]))  # (B, 1, h w)
+            # the distance of z to a partial sum is that of what was left of it to the newest word
+            code, word, own = assign(left, codebooks, *factors)
+            left, z_q = left - word.detach(), z_q + word.detach()
+            codes, loss = [*codes, code], loss + own / self.S
+        z_q = z_q + (z - z.detach())  # nothing is added, and the gradient is z's
+        return Quantised(z_q[:, 0], torch.cat(codes, dim=1), loss)
+
+    def _encode(self, z: Tensor) -> Tensor:
+        left, codebook, codes = z.detach().float()[:, None], self.codebook.detach().float(), []
+        for _ in range(self.S):
+            codes.append(search(left, codebook[None]))  # (B, 1, P)
             left = left - nn.functional.embedding(codes[-1], codebook).transpose(2, 3)
-        return torch.cat(codes, dim=1).unflatten(2, z_e.shape[2:])
+        return torch.cat(codes, dim=1)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        if codes.dim() != 4:
-            raise ValueError(f"decode: got codes {tuple(codes.shape)}; expected (B, {self.S}, h, w)")
-        check_form("decode", codes, self.S)
+    def _decode(self, codes: Tensor) -> Tensor:
         check_range("decode", codes, self.K)
-        first, *others = nn.functional.embedding(codes.long(), self.codebook).unbind(1)  # (B, h, w, d) each
-        for word in others:  # in the order of forward: sums round
+        first, *others = nn.functional.embedding(codes.long(), self.codebook).unbind(1)  # (B, ..., d) each
+        for word in others:  # in the order of training: sums round
             first = first + word
-        return first.permute(0, 3, 1, 2)
+        return first.movedim(-1, 1)
 
-    def nearest(self, z: Tensor) -> Tensor:
+    def _nearest(self, z: Tensor) -> Tensor:
         """z itself: searched again word by word, a sum of words is not always found (docs/quantiser.md)."""
-        self._check(z)
         return z
 
     def extra_repr(self) -> str:

@@ -263,6 +263,8 @@ class PQModel(ModelMixin, ConfigMixin):
         Raises:
             ValueError: no integers, another shape, or a code outside [0, K): names its subspace and place.
         """
+        if codes.dim() != 4:
+            raise ValueError(f"PQModel: got codes {tuple(codes.shape)}; expected (B, {self.config.S}, h, w)")
         return self._decode_continuous(self.quantiser.decode(codes).to(self.dtype))
 
     def forward(self, x: Tensor) -> PQOutput:

@@ -16,7 +16,7 @@ class TestLawsOfTheProductQuantiser(QuantiserLaws):
     [
         ({}, "kind is None; expected pq"),
         ({"kind": "lfq"}, f"kind is 'lfq'; expected {', '.join(QUANTISERS)}"),
-        ({"kind": "rq", "D": 2.5, "K": 4}, "D=2.5, K=4; expected D"),
+        ({"kind": "rq", "D": 2.5, "K": 4}, "D is 2.5; expected a whole number from 1 to 65536"),
         ({"kind": "fsq"}, "quantiser fsq: .*missing .* 'levels'"),
         ({"kind": "fsq", "levels": [5] * 6, "K": 3}, "quantiser fsq: .*unexpected .* 'K'"),
     ],

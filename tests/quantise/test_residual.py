@@ -111,7 +111,19 @@ def test_it_agrees_with_vector_quantize_pytorch():
     torch.testing.assert_close(flat(ours.quantise(z_e)), quantised[0], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("D", "K"), [(0, 8), (2**16 + 1, 8), (2, 1)])
-def test_a_shape_that_cannot_be_is_refused(D, K):
-    with pytest.raises(ValueError, match=rf"D={D}, K={K}; expected D from 1 to 65536 and K from 2"):
+@pytest.mark.parametrize(
+    ("D", "K", "message"),
+    [
+        (0, 8, "D is 0; expected a whole number from 1 to 65536"),
+        (2**16 + 1, 8, "D is 65537; expected a whole number from 1 to 65536"),
+        (2, 1, "K is 1; expected a whole number from 2"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused(D, K, message):
+    with pytest.raises(ValueError, match=f"ResidualQuantiser: {message}$"):
         ResidualQuantiser(4, D, K)
+
+
+def test_a_start_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="ResidualQuantiser: init is 'zeros'; expected uniform or normal"):
+        ResidualQuantiser(4, 2, 8, init="zeros")

@@ -172,7 +172,7 @@ def test_latents_and_codes_of_another_form_are_refused(model):
         for way in (False, True):
             with pytest.raises(ValueError, match=r"got latents .*; expected floats \(B, 32, h, w\)"):
                 model.decode(latents, force_not_quantize=way)
-    for codes in (torch.zeros(1, 8, 4, 4).int(), torch.zeros(16, 4, 4).int(), torch.zeros(1, 16, 4, 4)):
+    for codes in (torch.zeros(1, 8, 4, 4).int(), torch.zeros(4, 16, 4).int(), torch.zeros(1, 16, 4, 4)):
         with pytest.raises(ValueError, match="got codes"):
             model.decode_from_codes(codes)
     with pytest.raises(ValueError, match="got code 64 in subspace 0"):

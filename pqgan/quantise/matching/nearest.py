@@ -113,6 +113,8 @@ def search(z: Tensor, codebooks: Tensor, backend: str = "") -> Tensor:
     Returns:
         (B, S, P) int64 codes in [0, K), contiguous.
     """
+    if not z.numel():
+        return z.new_empty((*z.shape[:2], z.shape[3]), dtype=torch.int64)
     return BACKENDS[backend or available(z.device)[0]](z, codebooks)
 
 
