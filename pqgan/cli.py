@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pqgan.commands import bench, cost, images, plan, report, rule
+from pqgan.commands import bench, cost, demo, images, plan, report, rule
 from pqgan.commands.types import Parser
 from pqgan.engine.stop import is_ignored
 from pqgan.errors import PqganError, ResourceError, one_line, told
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     rule.add(verbs, benches, common)
     bench.add(benches, common)
     images.add(verbs)
+    demo.add(verbs)
     report.add(verbs, common)
     cost.add(verbs, common)
     plan.add(verbs, common)

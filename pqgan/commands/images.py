@@ -39,7 +39,7 @@ def _add_codes(verbs: Verbs) -> None:
     decode.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make, of PNG files")
     for sub in (encode, decode):
         sub.add_argument("--batch", type=BATCH, metavar="N", help="images at a time (default: a megapixel of them)")
-        _add_device(sub)
+        add_device(sub)
         sub.set_defaults(command=_codes)
 
 
@@ -114,7 +114,7 @@ def _add_evaluate(verbs: Verbs) -> None:
         metavar="FOLDER",
         help="features of the originals: read from it, or kept there for the next model",
     )
-    _add_device(sub)
+    add_device(sub)
     sub.add_argument("--devices", type=DEVICES, default=1, metavar="N", help="GPUs, or processes on a CPU (default: 1)")
     sub.add_argument(
         "--workers",
@@ -125,7 +125,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     sub.set_defaults(command=_evaluate)
 
 
-def _add_device(sub: argparse.ArgumentParser) -> None:
+def add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where (default: auto)")
 
 

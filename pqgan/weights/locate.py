@@ -4,6 +4,7 @@
     read("inception")      its tensors
     source("inception")    where it is from, and its sha256, for metrics.json
     require(names)         all at once, before hours of work
+    is_here("inception")   without a download
 
 What each must be is pinned in pqgan/weights/catalogue.py. Where no sha256 is pinned, a file of the Hugging Face hub
 must have the one that the hub itself publishes for it; any other is taken only from PQGAN_WEIGHTS_DIR, and the sha256
@@ -76,6 +77,13 @@ def find(which: str | Weights) -> Path:
         ResourceError: it is nowhere and cannot be downloaded; disk full.
     """
     return _found(which)[0]
+
+
+def is_here(which: str | Weights) -> bool:
+    """Whether a network that does not come from the hub is on this machine: `find` then downloads nothing."""
+    entry = _entry(which)
+    places = [path for path, _ in _places(entry)]
+    return any(map(os.path.exists, places if isinstance(entry.origin, Hub) else [*places, cache() / entry.name]))
 
 
 def source(which: str | Weights) -> FeatureNetwork:
