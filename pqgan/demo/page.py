@@ -22,18 +22,18 @@ from .pictures import Picture, like, read
 
 CSS = """
 .gradio-container { max-width: 1180px !important; }
+.pq .html-container { padding: 0 !important; }
 .pq h1 { font-size: 1.5rem; font-weight: 650; margin: 0 0 .2rem; }
-.pq h2 { font-size: 1.05rem; font-weight: 650; margin: .8rem 0 0; }
-.pq p { margin: .15rem 0; font-size: .9rem; opacity: .8; }
+.pq h2 { font-size: 1.05rem; font-weight: 650; margin: .8rem 0 .1rem; }
+.pq p { margin: 0; font-size: .9rem; opacity: .8; }
 .pq p.error { color: #b42318; font-weight: 600; opacity: 1; }
-.pq table { width: 100%; border-collapse: collapse; border: 0 !important; font-size: .8rem;
-  font-variant-numeric: tabular-nums; }
-.pq table :is(th, td) { text-align: right; white-space: nowrap; padding: .3rem 0 .3rem .5rem;
-  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
-.pq table :is(th, td):first-child { text-align: left; white-space: normal; padding-left: 0; min-width: 8.5em;
+.pq table { width: 100%; border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
+.pq :is(th, td) { text-align: right; white-space: nowrap; padding: .3rem 0 .3rem .5rem;
+  border-bottom: 1px solid var(--border-color-primary); }
+.pq :is(th, td):first-child { text-align: left; white-space: normal; padding-left: 0; min-width: 8.5em;
   overflow-wrap: anywhere; }
-.pq table td[colspan] { white-space: normal; text-align: left; }
-.pq table tr.chosen td { font-weight: 650; }
+.pq td[colspan] { white-space: normal; text-align: left; }
+.pq tr.chosen td { font-weight: 650; }
 """
 HALVES = {"the first subspaces": "subspaces", "the left columns": "columns"}
 KEPT = 3600
@@ -142,46 +142,50 @@ class Page:
     def subspaces(self, name: str) -> Any:
         """The slider of subspaces, as far as the model has any."""
         S = self.by_name[name].subject().get("S", 1)
-        return gr.Slider(0, max(1, S - 1), value=0, step=1, interactive=S > 1)
+        return gr.Slider(0, max(1, S - 1), value=0, step=1, interactive=S > 1, label="Subspace", elem_id="subspace")
 
     def build(self) -> gr.Blocks:
         """The whole page."""
         names = list(self.by_name)
         picture = {"buttons": ["download", "fullscreen"], "interactive": False, "format": "png", "height": 380}
+        text = {"elem_classes": "pq", "apply_default_css": False}
         with gr.Blocks(title="PQGAN: pictures as codes", analytics_enabled=False) as page:
             shown = gr.State(Shown(), time_to_live=KEPT)
-            gr.HTML(words.HEADER, elem_classes="pq", padding=False)
+            gr.HTML(words.HEADER, **text)
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=340):
                     a = gr.File(label="Picture", height=150, elem_id="a")
                     name = gr.Radio(names, value=names[0], label="Model shown", elem_id="model")
-                    said = gr.HTML(
-                        words.said("", lpips=self.lpips is not None), elem_classes="pq", padding=False, elem_id="said"
-                    )
-                    numbers = gr.HTML(elem_classes="pq", padding=False, elem_id="numbers")
+                    said = gr.HTML(words.said("", lpips=self.lpips is not None), **text, elem_id="said")
+                    numbers = gr.HTML(**text, elem_id="numbers")
                     if self.models.left_out:
-                        gr.HTML(words.left_out(self.models.left_out), elem_classes="pq", padding=False)
+                        gr.HTML(words.left_out(self.models.left_out), **text)
                 with gr.Column(scale=7, min_width=420):
                     pair = gr.ImageSlider(
                         label="Original | reconstruction", max_height=520, elem_id="pair", **{**picture, "height": 460}
                     )
             with gr.Row(equal_height=False):
                 with gr.Column(min_width=420):
-                    gr.HTML(words.CODES, elem_classes="pq", padding=False)
+                    gr.HTML(words.CODES, **text)
                     s = self.subspaces(names[0])
-                    s.label, s.elem_id = "Subspace", "subspace"
                     codes = gr.Image(label="Codes", elem_id="codes", **picture)
-                    of_codes = gr.HTML(elem_classes="pq", padding=False, elem_id="of-codes")
+                    of_codes = gr.HTML(**text, elem_id="of-codes")
                 with gr.Column(min_width=420):
-                    gr.HTML(words.MIX, elem_classes="pq", padding=False)
+                    gr.HTML(words.MIX, **text)
                     with gr.Row():
-                        b = gr.File(label="Second picture, B", height=110, elem_id="b", min_width=180)
-                        with gr.Column(min_width=200):
-                            way = gr.Radio(list(HALVES), value=next(iter(HALVES)), label="From A", elem_id="way")
-                            share = gr.Slider(0, 100, value=5, step=1, label="Share of A, %", elem_id="share")
-                    said_b = gr.HTML(elem_classes="pq", padding=False, elem_id="said-b")
+                        b = gr.File(label="Second picture, B", height=110, elem_id="b", scale=1, min_width=180)
+                        way = gr.Radio(
+                            list(HALVES),
+                            value=next(iter(HALVES)),
+                            label="From A",
+                            elem_id="way",
+                            scale=1,
+                            min_width=180,
+                        )
+                    share = gr.Slider(0, 100, value=5, step=1, label="Share of A, %", elem_id="share")
+                    said_b = gr.HTML(**text, elem_id="said-b")
                     mixture = gr.Image(label="Mixture", elem_id="mixture", **picture)
-                    of_mixture = gr.HTML(elem_classes="pq", padding=False, elem_id="of-mixture")
+                    of_mixture = gr.HTML(**text, elem_id="of-mixture")
             show_codes = {"fn": self.codes, "inputs": [shown, name, s], "outputs": [codes, of_codes]}
             show_mix = {"fn": self.mix, "inputs": [shown, name, way, share], "outputs": [mixture, of_mixture]}
             # picture B first, because a new A starts anew with what it knows

@@ -67,9 +67,12 @@ def demo(
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
             filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), host, "localhost"))
         )
-        import gradio
+        try:
+            import gradio
 
-        from .page import CSS, Page
+            from .page import CSS, Page
+        except ImportError as error:
+            raise ResourceError(f"gradio cannot be imported: {error}; pip install 'pqgan[demo]'") from None
 
         page = Page(found, lpips, side, where).build()
         _, address, _ = page.launch(

@@ -11,7 +11,7 @@ HEADER = """<h1>Pictures as codes</h1>
 <p>A tokenizer turns a picture into whole numbers, its codes, and those into a picture again. Drop one: it stays on the
 machine that this page comes from.</p>"""
 CODES = "<h2>Codes of one subspace</h2><p>A colour for each codeword; like words have like colours.</p>"
-MIX = "<h2>Codes of two pictures, mixed</h2><p>Some codes of the picture above, A, the others of B, decoded as one.</p>"
+MIX = "<h2>Codes of two pictures, mixed</h2><p>Some codes of the picture above, A, the others of B.</p>"
 NO_LPIPS = (
     "LPIPS is not measured: its network, AlexNet, is not on this machine, and nothing is downloaded here. "
     "docs/evaluation.md says where it is looked for."

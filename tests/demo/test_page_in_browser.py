@@ -31,13 +31,31 @@ SHARE = """(() => {
 SIZE = "(document.querySelector('{} img') || {{}}).naturalWidth || 0"
 
 
+LISTENED_TO = """
+import sys
+def tell(event, arguments):
+    if event == "socket.connect":
+        address = arguments[1]
+    elif event == "socket.getaddrinfo":
+        address = arguments
+    else:
+        return
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "localhost", b"127.0.0.1", b"localhost"):
+        print(event, address, file=sys.stderr)
+sys.addaudithook(tell)
+from pqgan.cli import main
+sys.exit(main())
+"""
+"""The command, telling of each address of another machine that it looks up or connects to."""
+
+
 @pytest.fixture(scope="module")
 def server(tiny_pq, tmp_path_factory) -> Iterator[str]:
     """The address of a running demo, of a machine without published networks."""
     empty = tmp_path_factory.mktemp("empty")
     environment = {key: value for key, value in os.environ.items() if key not in ("PQGAN_WEIGHTS_DIR", "TMPDIR")}
-    environment |= {"XDG_CACHE_HOME": str(empty), "TMPDIR": str(empty), "HTTP_PROXY": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "pqgan.cli", "demo", "--models", str(tiny_pq.parent), "--model", "jpeg@2"]
+    environment |= {"XDG_CACHE_HOME": str(empty), "TMPDIR": str(empty), "HTTP_PROXY": "http://192.0.2.1:9"}
+    command = [sys.executable, "-c", LISTENED_TO, "demo", "--models", str(tiny_pq.parent), "--model", "jpeg@2"]
     process = subprocess.Popen(
         [*command, "--port", "0", "--side", "200", "--device", "cpu"],
         env=environment,
@@ -53,7 +71,7 @@ def server(tiny_pq, tmp_path_factory) -> Iterator[str]:
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert told == ""
+    assert told == ""  # nor of other machines
     assert not list(empty.glob("pqgan-demo-*"))  # nobody's pictures stay
 
 

@@ -87,6 +87,13 @@ def test_a_second_picture_covers_the_first(shape):
     assert abs(int(found.pixels[:, 0].mean()) + int(found.pixels[:, -1].mean()) - 255) <= 3
 
 
+def test_a_second_picture_is_not_stretched():
+    rows = np.broadcast_to((np.arange(90) * 2).astype(np.uint8)[:, None, None], (90, 40, 3))
+    found = like(Picture(np.ascontiguousarray(rows), ""), Picture(np.zeros((64, 96, 3), np.uint8), "")).pixels
+    # 40 columns became 96, so 64 rows are of 64 / 2.4 of the 90
+    assert abs(int(found[-1].mean()) - int(found[0].mean()) - 2 * 63 / 2.4) <= 2
+
+
 def test_a_second_picture_of_the_same_size_is_left_alone():
     one = Picture(data.chelsea()[:64, :96], "a")
     assert like(one, Picture(np.zeros((64, 96, 3), np.uint8), "")) is one

@@ -2,6 +2,8 @@
 
 import importlib.util
 import socket
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -47,6 +49,16 @@ def test_without_gradio_a_line_says_what_to_install(capsys, monkeypatch):
     assert line.endswith("is not installed: pip install 'pqgan[demo]'")
 
 
+def test_a_gradio_that_cannot_be_imported_is_one_line(capsys, tiny_pq, monkeypatch):
+    monkeypatch.setattr(serve, "find_spec", lambda _: True)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setattr(serve.os, "environ", dict(serve.os.environ))
+    code, line = refused(capsys, "--models", tiny_pq.parent, "--port", 0)
+    assert code == 5
+    assert "gradio cannot be imported: " in line
+    assert line.endswith("pip install 'pqgan[demo]'")
+
+
 def test_without_a_model_a_line_says_where_it_looked(capsys, tmp_path):
     pytest.importorskip("gradio")
     code, line = refused(capsys, "--models", tmp_path, "--port", 0)
@@ -71,9 +83,6 @@ def test_zero_is_any_free_port(taken):
 
 def test_the_command_line_brings_no_gradio():
     assert importlib.util.find_spec("pqgan.demo.page") is not None
-    import subprocess
-    import sys
-
     program = "import sys; from pqgan import cli; cli._parser(); print('gradio' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.split()[0] == "False", done.stderr

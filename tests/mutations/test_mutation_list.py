@@ -8,6 +8,7 @@ from mutation_list import ROOT, Fault, StaleError, read
 
 AREAS = {
     "data",
+    "demo",
     "diffusion",
     "engine",
     "evaluate",
