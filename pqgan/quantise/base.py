@@ -146,7 +146,7 @@ class Quantiser(nn.Module):
         return values.movedim(-1, 1) if self.channel_last else values
 
     def _last(self, values: Tensor) -> Tensor:
-        return values.movedim(1, -1) if self.channel_last else values
+        return values.movedim(1, -1).contiguous() if self.channel_last else values
 
     def _vectors(self, z: Tensor, mask: Tensor | None) -> Tensor:
         """(B, d, P), without a copy in either of PyTorch's memory formats; (1, d, P) of the P that a mask leaves."""
@@ -162,7 +162,7 @@ class Quantiser(nn.Module):
             return self._last(values.reshape(B, values.shape[1], *positions))
         whole = values.new_full((B, *positions, values.shape[1]), left_out)
         whole[mask] = values[0].T
-        return whole if self.channel_last else whole.movedim(-1, 1)
+        return whole if self.channel_last else whole.movedim(-1, 1).contiguous()
 
     def _as_given(self, values: Tensor, z: Tensor) -> Tensor:
         autocast = z.dtype in HALVES and torch.is_autocast_enabled(z.device.type)

@@ -92,6 +92,8 @@ class QuantiserLaws:
             z = (z_e if layer is quantiser else z_e.movedim(1, -1)).detach().clone().requires_grad_()
             z_q, codes, loss = layer(z)
             assert z_q.shape == z.shape
+            assert z_q.is_contiguous()
+            assert codes.is_contiguous()
             assert first(codes).shape == (4, quantiser.S, *positions)
             assert torch.equal(layer.encode(z), codes)
             assert torch.equal(layer.decode(codes), z_q)

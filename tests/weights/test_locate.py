@@ -80,6 +80,18 @@ def test_own_folder_then_cache_then_download(places, served, tmp_path):
     assert locate.find("net") == own / "net.pth"
 
 
+def test_what_is_here_is_known_without_a_download(places, served):
+    own, _, entry = places
+    assert not locate.is_here(entry)
+    assert served.asked == []
+    locate.find(entry)  # downloads into the cache
+    assert locate.is_here(entry)
+    (own / entry.name).write_bytes(locate.find(entry).read_bytes())
+    shutil.rmtree(locate.cache())
+    assert locate.is_here(entry)
+    assert len(served.asked) == 1
+
+
 def test_read_gives_float32_from_every_format(places, tmp_path):
     own, _, entry = places
     assert torch.equal(locate.read("net")["weight"], STATE["weight"])
