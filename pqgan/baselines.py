@@ -1,4 +1,5 @@
-"""Published tokenizers by name: the rows of Table 1 whose weights are public, and the tiny distilled autoencoders.
+"""Published tokenizers by name: the rows of Table 1 whose weights are public, the paper's own among them, and the tiny
+distilled autoencoders.
 
 Each says what it is and where its file comes from, with size and sha256 as in `pqgan.weights.catalogue`, which has the
 other published networks. Rows of Table 1 without public weights (ViT-VQGAN, Mo-VQGAN, RQ-VAE of that size, VQGAN (LDM)
@@ -17,6 +18,7 @@ class Hub:
 
     repository: str
     revision: str
+    """Commit; or a branch, where none was seen: what it is when the file is fetched is then recorded and kept to."""
     path: str
 
     def __str__(self) -> str:
@@ -32,7 +34,8 @@ class Weights:
     size: int | None = None
     """Bytes; None where no record of it was found."""
     sha256: str | None = None
-    """None: the hub's own record counts, or for another origin that of the copy in PQGAN_WEIGHTS_DIR."""
+    """None: the hub's own record counts, or for another origin that of the copy in PQGAN_WEIGHTS_DIR; the first one that
+    is found is recorded, and no other is taken (pqgan.weights.recorded)."""
     file: str = ""
     """Where it is looked for below a folder; else as its origin names it."""
     copies: Mapping[str, str | None] = field(default_factory=dict)
@@ -67,18 +70,16 @@ class Published:
     """As Table 1 calls it."""
     latent: str
     """As Table 1 calls it; continuous where latents are neither quantised nor regularised."""
-    kind: Literal["vqgan", "kl", "tiny"]
+    kind: Literal["vqgan", "kl", "tiny", "pq"]
     F: int
     d: int
     weights: Weights
     """Where its file comes from, with size and sha256."""
     K: int | None = None
+    S: int | None = None
+    """Codes per position; None where latents are continuous, as K is."""
     config: Mapping[str, Any] | None = None
     """Of the diffusers class, where the weights have its keys; None where they are converted from the original's."""
-
-    @property
-    def S(self) -> int | None:
-        return 1 if self.K else None
 
 
 def _kl(**own: Any) -> dict[str, Any]:
@@ -97,7 +98,17 @@ def _kl(**own: Any) -> dict[str, Any]:
 
 _VQGAN_LC = "https://drive.google.com/drive/folders/12824gtaR_upGH1DJRNfAjQFiw8c1FmwJ"
 
+
+def _pqgan(F: int, K: int) -> Published:
+    # no commit and no sha256 of these was found in public text
+    hub = Hub("CVL-Heidelberg/PQGAN", "main", f"checkpoints/PQGAN_F{F}_K{K}_Z128_S64.safetensors")
+    return Published("PQGAN", "PQ", "pq", F, 128, Weights(hub), K=K, S=64)
+
+
 PUBLISHED: dict[str, Published] = {
+    # the paper's authors', trained on ImageNet by the reading `released`
+    "pqgan-f8": _pqgan(8, 512),
+    "pqgan-f16": _pqgan(16, 128),
     # Esser et al. 2021, trained on ImageNet
     "vqgan-f16-16384": Published(
         "VQGAN",
@@ -112,6 +123,7 @@ PUBLISHED: dict[str, Published] = {
             file="vqgan_imagenet_f16_16384.ckpt",
         ),
         K=16384,
+        S=1,
     ),
     "vqgan-f16-1024": Published(
         "VQGAN",
@@ -121,17 +133,18 @@ PUBLISHED: dict[str, Published] = {
         256,
         Weights("https://heibox.uni-heidelberg.de/f/140747ba53464f49b476/?dl=1", file="vqgan_imagenet_f16_1024.ckpt"),
         K=1024,
+        S=1,
     ),
     # Rombach et al. 2022, first stages trained on OpenImages
-    "ldm-vq-f16": Published("VQGAN (LDM)", "VQ", "vqgan", 16, 8, _latent_diffusion("vq-f16"), K=16384),
-    "ldm-vq-f8": Published("VQGAN (LDM)", "VQ", "vqgan", 8, 4, _latent_diffusion("vq-f8"), K=16384),
-    "ldm-vq-f4": Published("VQGAN (LDM)", "VQ", "vqgan", 4, 3, _latent_diffusion("vq-f4"), K=8192),
+    "ldm-vq-f16": Published("VQGAN (LDM)", "VQ", "vqgan", 16, 8, _latent_diffusion("vq-f16"), K=16384, S=1),
+    "ldm-vq-f8": Published("VQGAN (LDM)", "VQ", "vqgan", 8, 4, _latent_diffusion("vq-f8"), K=16384, S=1),
+    "ldm-vq-f4": Published("VQGAN (LDM)", "VQ", "vqgan", 4, 3, _latent_diffusion("vq-f4"), K=8192, S=1),
     # Zhu et al. 2024: codewords are CLIP features behind a linear map
     "vqgan-lc-f16": Published(
-        "VQGAN-LC", "VQ", "vqgan", 16, 8, Weights(_VQGAN_LC, file="vqgan-lc-100K-f16-dim8.pth"), K=100_000
+        "VQGAN-LC", "VQ", "vqgan", 16, 8, Weights(_VQGAN_LC, file="vqgan-lc-100K-f16-dim8.pth"), K=100_000, S=1
     ),
     "vqgan-lc-f8": Published(
-        "VQGAN-LC", "VQ", "vqgan", 8, 4, Weights(_VQGAN_LC, file="vqgan-lc-100K-f8-dim4.pth"), K=100_000
+        "VQGAN-LC", "VQ", "vqgan", 8, 4, Weights(_VQGAN_LC, file="vqgan-lc-100K-f8-dim4.pth"), K=100_000, S=1
     ),
     "ldm-kl-f16": Published("LDM VAE", "KL", "kl", 16, 16, _latent_diffusion("kl-f16")),
     "ldm-kl-f8": Published("LDM VAE", "KL", "kl", 8, 4, _latent_diffusion("kl-f8")),

@@ -7,14 +7,15 @@
     is_here("inception")   without a download
 
 What each must be is pinned in pqgan/weights/catalogue.py. Where no sha256 is pinned, a file of the Hugging Face hub
-must have the one that the hub itself publishes for it; any other is taken only from PQGAN_WEIGHTS_DIR, and the sha256
-that was found is printed and recorded.
+must have the one that the hub itself publishes for it; any other is taken only from PQGAN_WEIGHTS_DIR. The first one
+that was found is printed and recorded in the cache, and another is refused from then on (recorded.py).
 """
 
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from pqgan.errors import DataError, ResourceError
 from pqgan.records import FeatureNetwork
 from pqgan.storage.verified import verified_sha256
 
+from . import recorded
 from .catalogue import CATALOGUE, Hub, Weights
 
 if TYPE_CHECKING:
@@ -87,9 +89,9 @@ def is_here(which: str | Weights) -> bool:
 
 
 def source(which: str | Weights) -> FeatureNetwork:
-    """Where a network is from, and the sha256 of the file that `find` gives."""
-    path, digest = _found(which)
-    return FeatureNetwork(origin=str(_entry(which).origin), files={path.name: digest})
+    """Where a network is from, with the commit where the hub gave it, and the sha256 of the file that `find` gives."""
+    path, digest, origin = _found(which)
+    return FeatureNetwork(origin=origin, files={path.name: digest})
 
 
 def require(names: Iterable[str | Weights]) -> None:
@@ -146,28 +148,39 @@ def _entry(which: str | Weights) -> Weights:
     return CATALOGUE[which]
 
 
-def _found(which: str | Weights) -> tuple[Path, str]:
+def _found(which: str | Weights) -> tuple[Path, str, str]:
+    """Path, sha256 and origin."""
     entry = _entry(which)
-    for path, expected in _places(entry):
+    for path, name, expected in _places(entry):
         if os.path.exists(path):
-            return path, _verified(path, entry, expected)
+            digest = _verified(path, entry, expected)
+            return path, digest, str(entry.origin) if expected else _seen(path, entry, name, digest)
     if isinstance(entry.origin, Hub):
-        from .hub import from_hub
-
-        with _named(entry):
-            path, expected = from_hub(entry.origin, entry.sha256)
-        return path, _verified(path, entry, expected)
+        return _from_hub(entry, entry.origin)
     path = cache() / entry.name
     if not entry.fetched or not path.exists():
         _download(entry, path)
-    return path, _verified(path, entry, entry.sha256)
+    return path, _verified(path, entry, entry.sha256), str(entry.origin)
 
 
-def _places(entry: Weights) -> Iterator[tuple[Path, str | None]]:
-    """Where copies of one's own are looked for, and what sha256 each must have."""
+def _from_hub(entry: Weights, origin: Hub) -> tuple[Path, str, str]:
+    from .hub import from_hub
+
+    record = recorded.place_of(cache(), entry.name)
+    seen = None if entry.sha256 else recorded.read(record)
+    with _named(entry):
+        path, expected, commit = from_hub(origin, entry.sha256, seen, record)
+    digest = _verified(path, entry, expected)
+    if entry.sha256:
+        return path, digest, str(origin)
+    return path, digest, _seen(path, entry, entry.name, digest, commit)
+
+
+def _places(entry: Weights) -> Iterator[tuple[Path, str, str | None]]:
+    """Where copies of one's own are looked for, their names below the folder, and what sha256 each must have."""
     if own := folder():
         for name, digest in {entry.name: entry.sha256, **entry.copies}.items():
-            yield own / name, digest
+            yield own / name, name, digest
 
 
 def _verified(path: Path, entry: Weights, expected: str | None) -> str:
@@ -185,14 +198,35 @@ def _verified(path: Path, entry: Weights, expected: str | None) -> str:
         digest = verified_sha256(path, cache() / "verified.json")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if expected is None and path not in _said:
-        _said.add(path)
-        print(f"{path}: sha256 is {digest}; there is none to compare it with, so it is recorded", file=sys.stderr)
     if expected not in (None, digest):
         raise DataError(
             f"{path}: sha256 is {digest}; expected {expected}, that of {entry.origin}; delete it, or replace it"
         )
     return digest
+
+
+def _seen(path: Path, entry: Weights, name: str, digest: str, commit: str | None = None) -> str:
+    """The origin of a file whose sha256 is not pinned; it must be the one that was seen first.
+
+    Args:
+        name: of the file below PQGAN_WEIGHTS_DIR.
+        commit: of the hub that gave it.
+
+    Raises:
+        DataError: it is another.
+    """
+    record = recorded.place_of(cache(), name)
+    seen = recorded.read(record)
+    if seen is None:
+        origin = str(replace(entry.origin, revision=commit) if commit else entry.origin)
+        seen, where = recorded.write(record, origin, digest, path, commit)
+        if path not in _said:
+            _said.add(path)
+            why = "the hub's own" if commit else "there is none to compare it with"
+            print(f"{path}: sha256 is {digest}; {why}, so {where}", file=sys.stderr)
+    if digest != seen.sha256:
+        raise recorded.refuse(str(path), digest, seen, record)
+    return seen.origin
 
 
 def _download(entry: Weights, path: Path) -> None:

@@ -221,6 +221,33 @@ def test_file_without_a_known_hash_is_taken_from_one_s_own_folder_alone(places, 
     assert "none to compare it with" in said
 
 
+def test_another_file_than_the_first_one_without_a_known_hash_is_refused(places, served):
+    own, cache, entry = places
+    unknown = Weights(entry.origin)
+    shutil.copy(served.folder / "net.pth", own)
+    locate.find(unknown)
+    record = cache / "recorded" / "net.pth.json"
+    found = wrong(own / "net.pth", b"x" * 10)
+    with pytest.raises(DataError) as caught:
+        locate.find(unknown)
+    message = str(caught.value)
+    assert message.startswith(f"{own / 'net.pth'}: sha256 is {found}; expected {entry.sha256}, seen first on 20")
+    assert f"delete {record} to take this one from now on" in message
+    assert "\n" not in message
+    record.unlink()
+    assert locate.source(unknown).files == {"net.pth": found}
+
+
+def test_a_record_that_cannot_be_written_is_said(places, served, monkeypatch, tmp_path, capsys):
+    own, _, entry = places
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
+    shutil.copy(served.folder / "net.pth", own)
+    for _ in range(2):
+        assert locate.source(Weights(entry.origin)).files == {"net.pth": entry.sha256}
+    assert capsys.readouterr().err.count("so it cannot be recorded for the next time (") == 1
+
+
 class Payload:
     def __init__(self, path):
         self.path = path
