@@ -34,8 +34,8 @@ class Weights:
     size: int | None = None
     """Bytes; None where no record of it was found."""
     sha256: str | None = None
-    """None: the hub's own record counts, or for another origin that of the copy in PQGAN_WEIGHTS_DIR; the first one that
-    is found is recorded, and no other is taken (pqgan.weights.recorded)."""
+    """None: the hub's own record counts, or for another origin that of the copy in PQGAN_WEIGHTS_DIR; the first one is
+    recorded, and no other is taken (pqgan.weights.recorded)."""
     file: str = ""
     """Where it is looked for below a folder; else as its origin names it."""
     copies: Mapping[str, str | None] = field(default_factory=dict)

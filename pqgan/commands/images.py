@@ -15,6 +15,9 @@ SIDE = types.positive(2**16, "no image has a longer side")
 BATCH = types.positive(2**16, "all are in memory at once")
 IMAGES = types.positive(10**5, "all are in memory at once")
 PICTURES = partial(types.count, most=10**5, why="each is a file of its own")
+MODEL = (
+    "a trained or diffusers folder, a published name (pqgan-f8), a hub id[:subfolder][@revision], or a checkpoint file"
+)
 DEVICES = types.positive(machine.MOST, "no machine has more")
 
 
@@ -31,7 +34,7 @@ def _add_codes(verbs: Verbs) -> None:
     what = "turn a code file back into images with the tokenizer that made it"
     decode = verbs.add_parser("decode", help=what, description=what)
     for sub in (encode, decode):
-        sub.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="trained tokenizer")
+        sub.add_argument("--model", required=True, metavar="MODEL", help=f"{MODEL}, that has codes")
     encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
     encode.add_argument("--out", type=Path, required=True, metavar="FILE", help="code file to write (.pqc)")
     encode.add_argument("--size", type=SIDE, metavar="N", help="cut squares of N px (default: images as they are)")
@@ -60,8 +63,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     subject.add_argument(
         "--model",
         metavar="MODEL",
-        help="a trained or diffusers folder, a published name, a codec (jpeg@1.75), a hub id[:subfolder][@revision], "
-        "or a checkpoint file",
+        help=f"{MODEL}; or a codec (jpeg@1.75)",
     )
     subject.add_argument("--generated", type=Path, metavar="FOLDER", help="generated images, instead of a model")
     sub.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
@@ -131,7 +133,7 @@ def add_device(sub: argparse.ArgumentParser) -> None:
 
 def _codes(arguments: argparse.Namespace) -> None:
     values = given(arguments)
-    check_folders(values, model="a trained tokenizer's", images="one of images")
+    check_folders(values, images="one of images")
     function(f"pqgan.tokenizer.encode:{arguments.verb}")(**values)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pqgan.baselines import PUBLISHED
 from pqgan.data.files import image_files
 from pqgan.data.names import first_of, shown
 from pqgan.data.pixels import MAX_PIXELS, Profile, check_side, told
@@ -18,23 +19,28 @@ from pqgan.quantise.code_format import Entry, Header, name_flaw
 from pqgan.quantise.codes import CodeFile, new_code_file
 from pqgan.quantise.packing import bits_of
 from pqgan.storage.atomic import new_folder
-from pqgan.storage.manifest import sha256
 from pqgan.storage.outputs import check_file, check_folder
 
 from .identity import check_finite, identity
 from .kinds import Tokenizer
-from .load import load_tokenizer
+from .load import hashes, load_tokenizer
 from .pictures import batches, decoded, encoded, padded, pictures, windows
 
 
 @torch.inference_mode()
 def encode(
-    *, model: Path, images: Path, out: Path, batch: int | None = None, size: int | None = None, device: str = "auto"
+    *,
+    model: Path | str,
+    images: Path,
+    out: Path,
+    batch: int | None = None,
+    size: int | None = None,
+    device: str = "auto",
 ) -> None:
     """Write the codes of every image below a folder.
 
     Args:
-        model: folder of a trained tokenizer.
+        model: folder of a trained tokenizer, or whatever else load_tokenizer takes, such as pqgan-f8.
         images: folder.
         out: code file, which replaces an older one.
         batch: images of one size that are encoded together, no more than make MAX_PIXELS; as many as make a megapixel
@@ -50,7 +56,7 @@ def encode(
         ResourceError: no such device, or too little memory or disk.
     """
     check_side(size)
-    check_file(out, is_code_file, "a whole code file", apart={"--model": model})
+    check_file(out, is_code_file, "a whole code file", apart={"--model": _place(model)})
     names, others = image_files(images)
     if odd := [f"{shown(name)} ({flaw})" for name in names if (flaw := name_flaw(name))]:
         raise DataError(f"{images}: {len(odd)} images that a code file cannot hold; rename them: {first_of(odd)}")
@@ -86,11 +92,11 @@ def encode(
 
 
 @torch.inference_mode()
-def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, device: str = "auto") -> None:
+def decode(*, model: Path | str, codes: Path, out: Path, batch: int | None = None, device: str = "auto") -> None:
     """Write every image of a code file as PNG.
 
     Args:
-        model: folder of the tokenizer that encoded them.
+        model: the tokenizer that encoded them.
         codes: code file.
         out: folder to make. Images are named as they were, with .png for a suffix; or, where two would then have one
             name, with .png after their suffix.
@@ -104,12 +110,13 @@ def decode(*, model: Path, codes: Path, out: Path, batch: int | None = None, dev
         NumericalError: weights or pixels that are not finite.
         ResourceError: no such device, or too little memory or disk.
     """
-    check_folder(out, None, apart={"--model": model, "--codes": codes})
+    check_folder(out, None, apart={"--model": _place(model), "--codes": codes})
     with CodeFile(codes) as file:
         files = _files(file)
         tokenizer, header, target = _open(model, device)
         if file.header.weights:  # format 1, which knows a tokenizer by its files
-            weights = {path.name: sha256(path) for path in model.glob("diffusion_pytorch_model*.safetensors")}
+            folder = _place(model)
+            weights = hashes(folder) if folder and folder.is_dir() else {}
             header = header.model_copy(update={"network": "", "weights": weights})
         if header != file.header:
             raise DataError(f"{codes}: codes of a {_told(file.header)}; {model} is a {_told(header)}; give the former")
@@ -135,7 +142,12 @@ def is_code_file(path: Path) -> bool:
         return False
 
 
-def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
+def _place(model: Path | str) -> Path | None:
+    """Where a tokenizer lies; None of one that has a name."""
+    return None if model in PUBLISHED or not os.path.exists(model) else Path(model)
+
+
+def _open(model: Path | str, device: str) -> tuple[Tokenizer, Header, torch.device]:
     """A tokenizer on its device, and the header of its code files."""
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
@@ -144,9 +156,7 @@ def _open(model: Path, device: str) -> tuple[Tokenizer, Header, torch.device]:
     tokenizer = load_tokenizer(model)
     subject, kind = tokenizer.subject(), type(tokenizer.model).__name__
     if "K" not in subject:
-        raise DataError(
-            f"{model}: an {kind} has continuous latents and no codes; give the folder of a PQModel or VQModel"
-        )
+        raise DataError(f"{model}: an {kind} has continuous latents and no codes; give a PQModel or VQModel")
     check_finite(tokenizer.model, str(model))
     about = {key: subject[key] for key in ("F", "K", "S", "d")}
     about |= {"model": kind, "quantiser": tokenizer.quantiser, "network": identity(tokenizer.model)}

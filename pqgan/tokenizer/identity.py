@@ -8,7 +8,7 @@ from torch import nn
 
 from pqgan.errors import NumericalError
 
-SILENT = frozenset({"beta", "beta_on", "codebook_init", "force_upcast", "sample_size", "scaling_factor"})
+SILENT = frozenset({"beta", "beta_on", "codebook_init", "force_upcast", "geometry", "sample_size", "scaling_factor"})
 """Of a model's config, what neither codes nor decoded images depend on, besides the library's own keys, `_...`."""
 
 ADDED = {"patch": 0, "refine_channels": 0, "refine_blocks": 4, "quantiser_config": None}

@@ -67,6 +67,7 @@ class PQModel(ModelMixin, ConfigMixin):
         K: codewords per subspace.
         codebook_init: see ProductQuantiser; beta and beta_on too. Of every quantiser that has codebooks.
         normalisation: range the networks see; images that go in and come out are in [-1, 1] either way.
+        geometry: how images reached the size that it was trained at (reading 4); changes nothing that is computed.
         scaling_factor: 1 / standard deviation of z_q over training images; pipelines multiply latents by it.
         patch: side F of the linear path's patches; 0: no linear path, as in the paper.
         refine_channels: of the network that corrects a linear reconstruction; 0: there is none.
@@ -94,6 +95,7 @@ class PQModel(ModelMixin, ConfigMixin):
         beta: float = 0.25,
         beta_on: Literal["codebook", "commitment"] = "codebook",
         normalisation: Literal["minus_one_one", "imagenet"] = "minus_one_one",
+        geometry: Literal["crop", "squash", "unknown"] = "unknown",
         scaling_factor: float = 1.0,
         force_upcast: bool = False,
         patch: int = 0,

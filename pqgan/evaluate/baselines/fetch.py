@@ -1,4 +1,4 @@
-"""A published tokenizer as a diffusers folder: the result of `pqgan fetch-baseline`."""
+"""A published tokenizer as a folder that from_pretrained opens: the result of `pqgan fetch-baseline`."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ from pqgan.provenance import write_provenance
 from pqgan.settings import Settings
 from pqgan.storage.atomic import write_text
 from pqgan.storage.outputs import new_result
+from pqgan.tokenizer.load import SOURCE, Source, hashes, open_published
 
 from .codecs import Codec
-from .open import CODEC, SOURCE, CodecFile, Source, hashes, open_published
+from .open import CODEC, CodecFile
 
 
 def run(settings: Settings, job: Job, *, out: Path) -> None:

@@ -1,50 +1,18 @@
-"""Any tokenizer by what a person calls it: a folder, a published name, a model of the hub, a checkpoint."""
+"""What `--model` names: a codec, or any tokenizer."""
 
-import json
-import re
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from pydantic import BaseModel, ConfigDict
 
-from pqgan.baselines import PUBLISHED
-from pqgan.errors import DataError, ResourceError, SettingsError
-from pqgan.records import FeatureNetwork
+from pqgan.errors import SettingsError
 from pqgan.settings.codecs import METHODS
-from pqgan.storage.atomic import write_text
-from pqgan.storage.json_files import read_model, regular
-from pqgan.storage.manifest import sha256
-from pqgan.storage.tensor_headers import INDEX, WEIGHTS
+from pqgan.storage.json_files import read_model
 from pqgan.tokenizer.kinds import Tokenizer
-from pqgan.tokenizer.load import load_model, load_tokenizer, wrap
-from pqgan.weights import locate
-from pqgan.weights.tensors import read_tensors
+from pqgan.tokenizer.load import load_tokenizer
 
 from .codecs import Codec
-from .convert import convert
 
-SOURCE, CODEC = "source.json", "codec.json"
-SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"
-HUB_FILES = ("config.json", WEIGHTS, INDEX, SHARDS)
-CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth")
-HUB = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(:(?P<folder>[\w./-]+))?(@(?P<revision>[\w./-]+))?")
-
-
-class Source(BaseModel):
-    """source.json, beside the weights of a published model that was fetched."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    published: str
-    """Name in the catalogue."""
-    origin: str
-    files: dict[str, str]
-    """sha256 of the files that were published."""
-    weights: dict[str, str]
-    """sha256 of the files beside this one, which were made from them."""
+CODEC = "codec.json"
 
 
 class CodecFile(BaseModel):
@@ -57,121 +25,23 @@ class CodecFile(BaseModel):
 
 
 def open_model(spec: str | Path) -> Tokenizer:
-    """A tokenizer, frozen, in float32, with its `source` and, where it is a published one, its name.
+    """A codec, by its name at bits a pixel or its folder; else what load_tokenizer opens.
 
     Args:
-        spec: a published name (catalogue.py); a codec at bits a pixel, such as jpeg@1.75; a diffusers folder, trained
-            by us or not; an original checkpoint file; or a hub id, with `:subfolder` and `@revision` where wanted. A
-            Path is always a place on the disk.
+        spec: such as jpeg@1.75, or as load_tokenizer takes it. A Path is always a place on the disk.
 
     Raises:
         SettingsError: it is none of these.
         DataError: not the files of a tokenizer, or damaged ones.
         ResourceError: not on this machine and not to be downloaded.
     """
-    path = Path(spec)
-    if spec in PUBLISHED:
-        return open_published(str(spec))
     if isinstance(spec, str) and spec.partition("@")[0] in METHODS and "@" in spec:
         return Codec(spec)
-    if spec and path.is_dir():
-        return _open_folder(path)
-    if path.is_file():
-        return _open_checkpoint(path)
-    if isinstance(spec, str) and (named := HUB.fullmatch(spec)):
-        return _open_hub(named["id"], named["folder"], named["revision"])
-    raise SettingsError(
-        f"model: got {str(spec)!r}; allowed: the folder of a model, with config.json; an original checkpoint "
-        f"({', '.join(CHECKPOINTS)}); a model of the Hugging Face hub as owner/name[:subfolder][@revision]; "
-        f"a codec at bits a pixel ({', '.join(METHODS)}), such as jpeg@1.75; or a published name: "
-        f"{', '.join(PUBLISHED)}"
-    )
-
-
-def open_published(name: str) -> Tokenizer:
-    """A published tokenizer by its name in the catalogue.
-
-    Raises:
-        SettingsError: there is none of this name.
-        DataError: its file is damaged or another.
-        ResourceError: it is neither on this machine nor to be downloaded.
-    """
-    if name not in PUBLISHED:
-        raise SettingsError(f"published: got {name!r}; allowed: {', '.join(PUBLISHED)}")
-    config = PUBLISHED[name].config
-    source = locate.source(name)
-    if config is None:
-        model = convert(locate.read(name), f"{name} ({', '.join(source.files)})")
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            write_text(Path(folder) / "config.json", json.dumps(dict(config)))
-            (Path(folder) / WEIGHTS).symlink_to(locate.find(name).absolute())
-            model = load_model(folder)
-    return _known(wrap(model), source, name)
-
-
-def _open_folder(folder: Path) -> Tokenizer:
-    if (folder / CODEC).exists():
-        return Codec(
-            read_model(folder / CODEC, CodecFile, "a codec and its bits; delete the folder and fetch again").codec
-        )
-    files = hashes(folder)
-    path = folder / SOURCE
-    if not path.exists():
-        return _known(load_tokenizer(folder), FeatureNetwork(origin=str(folder), files=files))
-    source = read_model(path, Source, "which published weights these are; delete the folder and fetch again")
-    if source.published not in PUBLISHED:
-        raise DataError(f"{path}: does not say which published weights these are; delete the folder and fetch again")
-    if source.weights != files:
-        raise DataError(f"{folder}: weights are not those that {SOURCE} lists; delete the folder and fetch again")
-    return _known(load_tokenizer(folder), FeatureNetwork(origin=source.origin, files=source.files), source.published)
-
-
-def _open_checkpoint(path: Path) -> Tokenizer:
-    if path.suffix not in CHECKPOINTS:
-        raise SettingsError(f"model: got the file {path}; allowed: {', '.join(CHECKPOINTS)}")
-    model = convert(read_tensors(path), str(path))
-    return _known(wrap(model), FeatureNetwork(origin=str(path), files={path.name: sha256(path)}))
-
-
-def _open_hub(model: str, subfolder: str | None, revision: str | None) -> Tokenizer:
-    inside = f"{subfolder.strip('/')}/" if subfolder else ""
-    name = f"{model}{f':{subfolder}' if subfolder else ''}{f'@{revision}' if revision else ''}"
-    patterns = [inside + file for file in HUB_FILES]
+    folder = Path(spec)
+    if spec and (folder / CODEC).exists():
+        remedy = "a codec and its bits; delete the folder and fetch again"
+        return Codec(read_model(folder / CODEC, CodecFile, remedy).codec)
     try:
-        snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
-    except (OSError, HfHubHTTPError, HFValidationError, EntryNotFoundError) as error:
-        reason = str(error).strip().split("\n")[0].split(" (")[0]
-        raise ResourceError(
-            f"model: {name} is no folder here, nor in the Hugging Face cache, and cannot be downloaded: {reason}; on a "
-            f"machine with a network run `hf download {model}` and point HF_HOME at its cache"
-        ) from None
-    folder = snapshot / inside
-    if not (folder / "config.json").is_file():
-        raise DataError(
-            f"model: {name} has no config.json there; allowed: owner/name[:subfolder][@revision] of a model"
-        )
-    files = {inside + file: digest for file, digest in hashes(folder).items()}
-    origin = f"{model} at {snapshot.name} of the Hugging Face hub"
-    return _known(load_tokenizer(folder), FeatureNetwork(origin=origin, files=files))
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of the files in a diffusers folder that hold its weights."""
-    paths = [path for pattern in (WEIGHTS, SHARDS) for path in sorted(folder.glob(pattern))]
-    for path in paths:
-        regular(path, "weights as safetensors; put them there again")
-    return {path.name: sha256(path) for path in paths}
-
-
-def _known(tokenizer: Tokenizer, source: FeatureNetwork, published: str | None = None) -> Tokenizer:
-    tokenizer.source = source
-    if published is not None:
-        tokenizer.published = about(published)
-    return tokenizer
-
-
-def about(name: str) -> dict[str, Any]:
-    """What tables say of a published model besides its measurements."""
-    published = PUBLISHED[name]
-    return {"published": name, "method": published.method, "latent": published.latent}
+        return load_tokenizer(spec)
+    except SettingsError as error:
+        raise SettingsError(f"{error}; or a codec at bits a pixel ({', '.join(METHODS)}), such as jpeg@1.75") from None

@@ -34,6 +34,7 @@ class PQTokenizer(Tokenizer):
             beta=reading.training.beta,
             beta_on=reading.training.beta_on,
             normalisation=reading.data.normalisation,
+            geometry=reading.data.geometry,
             **_around_the_trunk(config, trunk),
         )
 
@@ -88,6 +89,10 @@ class PQTokenizer(Tokenizer):
         codes = self.codes(images)
         # decode() would quantise what is quantised already
         return self.decode_codes(codes).clamp(-1, 1), codes
+
+    def subject(self):
+        geometry = self.model.config.geometry
+        return super().subject() | ({} if geometry == "unknown" else {"trained_geometry": geometry})
 
     def _codebook(self):
         config = self.model.config

@@ -158,7 +158,7 @@ def test_help_comes_without_torch(verb):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
-    assert "--model FOLDER" in done.stdout
+    assert "--model MODEL" in done.stdout
 
 
 def test_colours_of_profiles_are_converted_and_counted(command, models, images, capsys):

@@ -46,7 +46,7 @@ def test_another_tokenizer_is_refused(command, capsys, model):
 
 def test_continuous_latents_have_no_codes(command, capsys):
     assert command("encode", model="kl") == 3
-    assert "an AutoencoderKL has continuous latents and no codes; give the folder of" in failed(capsys, "encode")
+    assert "an AutoencoderKL has continuous latents and no codes; give a PQModel or VQModel" in failed(capsys, "encode")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_names_that_a_code_file_cannot_hold(command, images, capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"model": "none"}, "--model: .*none: no such folder; expected a trained tokenizer's"),
+        ({"model": "none"}, "model: got '.*none'; allowed: the folder of a model, .* or a published name: pqgan-f8, "),
         ({"images": "none"}, "--images: none: no such folder; expected one of images"),
         ({"images": "."}, "holds no images; expected files ending in"),
         ({"out": "."}, "--out: '.' is a folder; expected a file to write"),

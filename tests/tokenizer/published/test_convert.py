@@ -7,10 +7,11 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from pqgan.baselines import PUBLISHED
 from pqgan.errors import DataError
-from pqgan.evaluate.baselines.convert import convert, recognise
 from pqgan.tokenizer.load import wrap
+from pqgan.tokenizer.published.convert import convert, recognise
 
-NAMES = [name for name, published in PUBLISHED.items() if published.config is None]
+NAMES = [name for name, published in PUBLISHED.items() if published.config is None and published.kind != "pq"]
+"""The paper's own are in test_authors.py."""
 TRAINING_ONLY = {
     "vqgan": ("loss.perceptual_loss.net.slice1.0.weight", "loss.discriminator.main.0.weight"),
     "kl": ("loss.logvar", "loss.discriminator.main.0.weight"),
@@ -100,7 +101,11 @@ def test_what_is_missing_or_left_over_is_one_line(name, originals):
         f"lacks {key}": {name: value for name, value in state.items() if name != key},
         "has besides encoder.extra.weight": {**state, "encoder.extra.weight": torch.zeros(1)},
         "has besides decoder.up.0.attn.0.q.weight": {**state, "decoder.up.0.attn.0.q.weight": torch.zeros(1)},
-        "not the shapes of a": {**state, "post_quant_conv.weight": torch.zeros(7, 7, 1, 1)},
+        r"of another shape post_quant_conv.weight \(7x7x1x1; expected ": {
+            **state,
+            "post_quant_conv.weight": torch.zeros(7, 7, 1, 1),
+        },
+        "no floats in quant_conv.bias": {**state, "quant_conv.bias": state["quant_conv.bias"].int()},
     }
     for message, spoilt in cases.items():
         with pytest.raises(DataError, match=message) as caught:
@@ -115,14 +120,16 @@ def test_what_is_missing_or_left_over_is_one_line(name, originals):
 def test_a_size_that_cannot_be_read_is_one_line(gone, originals):
     state = originals.seeded(originals.configurations["vqgan-lc-f8"].reduced())
     del state[gone]
-    with pytest.raises(DataError, match=r"some.ckpt: .*(is missing|no linear codebook_projection)") as caught:
+    with pytest.raises(DataError, match=r"some.ckpt: .*(lacks |no linear codebook_projection)") as caught:
         convert(state, "some.ckpt")
     assert "\n" not in str(caught.value)
 
 
 def test_widths_that_the_norms_do_not_divide_are_one_line(originals):
     state = originals.seeded(originals.configurations["ldm-vq-f4"].reduced())
-    state["encoder.down.0.block.0.conv1.weight"] = torch.zeros(20, 32, 3, 3)
+    for part in ("conv1.weight", "norm2.weight", "conv2.weight", "conv1.bias", "norm2.bias", "conv2.bias"):
+        key = f"encoder.down.0.block.0.{part}"
+        state[key] = state[key][:20]
     with pytest.raises(DataError, match=r"some.ckpt: not the shapes"):
         convert(state, "some.ckpt")
 
@@ -131,5 +138,5 @@ def test_other_checkpoints_are_refused_with_what_is_allowed():
     config = {"block_out_channels": (32,), "down_block_types": ("DownEncoderBlock2D",)}
     other = AutoencoderKL(**config, up_block_types=("UpDecoderBlock2D",)).state_dict()
     for state in (other, {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(1)}, {}):
-        with pytest.raises(DataError, match=r"not a checkpoint of a known family.*allowed: VQGAN-LC.*config.json"):
+        with pytest.raises(DataError, match=r"not a checkpoint of a known family.*allowed: PQGAN; VQ.*config.json"):
             recognise(state, "x")

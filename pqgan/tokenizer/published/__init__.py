@@ -1,0 +1,1 @@
+"""Original checkpoints of other code bases: recognised, measured, converted."""
