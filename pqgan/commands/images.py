@@ -60,11 +60,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     what = "measure any tokenizer, or generated images, on any folder of images"
     sub = verbs.add_parser("evaluate", help=what, description=f"{what}: prints a table and writes metrics.json")
     subject = sub.add_mutually_exclusive_group(required=True)
-    subject.add_argument(
-        "--model",
-        metavar="MODEL",
-        help=f"{MODEL}; or a codec (jpeg@1.75)",
-    )
+    subject.add_argument("--model", metavar="MODEL", help=f"{MODEL}; or a codec (jpeg@1.75)")
     subject.add_argument("--generated", type=Path, metavar="FOLDER", help="generated images, instead of a model")
     sub.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="images, in folders below it too")
     sub.add_argument(

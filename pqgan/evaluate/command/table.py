@@ -12,6 +12,8 @@ WIDTH = 120
 COLUMNS = {"metric": 11, "value": 9, "95% interval": 20, "n": 6, "protocol": 42, "network": 22}
 """Title -> width; with two spaces between them, WIDTH."""
 RIGHT = ("value", "n")
+TRAINED = {"crop": "crops", "squash": "squashed images"}
+"""Geometry -> what a model saw in its training."""
 
 
 def table(record: Record) -> str:
@@ -46,7 +48,8 @@ def _what(about: dict) -> str:
     if about["kind"] == "codec":
         return "{method}, quality {quality}, {subsampling}".format(**about, **about["encoded"]["images"])
     codes = f", S={about['S']}, K={about['K']}" if "K" in about else ""
-    return f"{about['kind']}, F={about['F']}, d={about['d']}{codes}, {about['parameters']:,} parameters"
+    trained = f", trained on {TRAINED[about['trained_geometry']]}" if "trained_geometry" in about else ""
+    return f"{about['kind']}, F={about['F']}, d={about['d']}{codes}, {about['parameters']:,} parameters{trained}"
 
 
 def _set(seen: dict) -> str:
@@ -115,6 +118,9 @@ def _caption(record: Record) -> list[str]:
             f"{', '.join(deficient)} of so few images has a singular covariance and is biased upwards; compare it with "
             "none of another number of images",
         )
+    trained, seen = record.subject.get("trained_geometry"), record.provenance.get("images", {}).get("geometry")
+    if trained and seen and trained != seen:
+        lines += _wrapped("note:", f"the model was trained on {TRAINED[trained]}; --geometry {trained} measures it so")
     for metric, why in record.provenance.get("left_out", {}).items():
         lines += _wrapped("note:", f"no {_name(metric)}: {why}")
     for label, source in record.networks.items():

@@ -167,3 +167,13 @@ def test_generated_images_have_no_model():
     assert found[0] == "generated: samples: 30 images, 256 px (a square from the centre of each)"
     assert found[1].startswith("images:    photos: 40 images")
     assert not [line for line in found if line.startswith("model:")]
+
+
+def test_how_a_model_saw_its_images_is_said_and_how_to_measure_it_so():
+    note = "note:      the model was trained on squashed images; --geometry squash measures it so"
+    there = [
+        " ".join(lines(measured(), trained_geometry="squash", images={"geometry": seen})) for seen in ("crop", "squash")
+    ]
+    assert [note in found for found in there] == [True, False]
+    assert all("parameters, trained on squashed images)" in found for found in there)
+    assert "trained on" not in " ".join(lines(measured()))
