@@ -11,6 +11,7 @@ from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.settings.configurations import OTHER_QUANTISERS
+from pqgan.settings.evaluation import is_of_the_authors
 from pqgan.settings.names import BACKBONE_VAE, selected_factor
 
 from . import generators
@@ -202,6 +203,11 @@ def continuous(plan: Plan) -> list[str]:
 def published(plan: Plan) -> list[str]:
     """Published tokenizers that are measured too."""
     return list(plan.settings.scale.evaluation.published)
+
+
+def of_the_authors(plan: Plan) -> list[str]:
+    """Of these, the paper's own."""
+    return list(filter(is_of_the_authors, published(plan)))
 
 
 def codecs(plan: Plan) -> list[str]:

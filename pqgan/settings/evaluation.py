@@ -72,6 +72,11 @@ def is_continuous(name: str) -> bool:
     return PUBLISHED[name].K is None
 
 
+def is_of_the_authors(name: str) -> bool:
+    """Whether a published tokenizer is the paper's own, and no baseline of it."""
+    return PUBLISHED[name].kind == "pq"
+
+
 def _has_both_resolutions(sets: dict[str, str]) -> dict[str, str]:
     if set(sets) != set(HIGH_RESOLUTION):
         raise ValueError(f"has {', '.join(map(shown, sets)) or 'no role'}; allowed: {' and '.join(HIGH_RESOLUTION)}")

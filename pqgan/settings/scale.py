@@ -9,7 +9,7 @@ from .base import MOST, PositiveInt, Section, Seed
 from .configurations import PQConfig
 from .data import DataSection
 from .diffusion import AdaptSection, LDMSection
-from .evaluation import EvaluationSection, MatchingBench, SpeedBench, is_continuous
+from .evaluation import EvaluationSection, MatchingBench, SpeedBench, is_continuous, is_of_the_authors
 from .hardware import Hardware
 from .names import BACKBONE_VAE, DOUBLE, SELECTED, VALIDATION, Name, Named, shown
 from .readings import Reading
@@ -136,7 +136,9 @@ class Scale(Section):
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> "Scale":
-        taken = [*self.tokenizer.configs, *self.evaluation.published, BACKBONE_VAE]
+        # a latent may be called as the authors' tokenizer is, which no latent diffusion model is trained on
+        rivals = [name for name in self.evaluation.published if not is_of_the_authors(name)]
+        taken = [*self.tokenizer.configs, *rivals, BACKBONE_VAE]
         for name in self.ldm.latents:
             if name in taken:
                 raise ValueError(f"ldm.latents has {name}, the name of a tokenizer; allowed: a name of its own")

@@ -13,13 +13,14 @@ from pqgan.report.tables.paper import paper_rows
 SUBJECTS = {
     "vqgan-lc-f8": {"kind": "vqgan", "F": 8, "d": 4, "S": 1, "K": 100_000, "method": "VQGAN-LC", "latent": "VQ"},
     "taesd3": {"kind": "tiny", "F": 8, "d": 16, "method": "TAESD3", "latent": "continuous"},
+    "pqgan-f16": {"kind": "pq", "F": 16, "d": 128, "S": 64, "K": 128, "method": "PQGAN", "latent": "PQ"},
 }
-PSNR = {"vqgan-lc-f8": 27.04, "taesd3": 28.46}
+PSNR = {"vqgan-lc-f8": 27.04, "taesd3": 28.46, "pqgan-f16": 21.94}
 
 
 @pytest.fixture(scope="module")
 def tables(smoke, synthetic, tmp_path_factory) -> dict[str, dict]:
-    """Tables 1 and 2 of a scale that measures two published models besides."""
+    """Tables 1 and 2 of a scale that measures three published models besides."""
     evaluation = smoke.scale.evaluation.model_copy(update={"published": tuple(SUBJECTS)})
     settings = smoke.model_copy(update={"scale": smoke.scale.model_copy(update={"evaluation": evaluation})})
     plan, root = whole_plan(settings), tmp_path_factory.mktemp("published")
@@ -63,6 +64,25 @@ def test_table1_has_each_beside_its_method_or_where_the_paper_has_none(tables):
     assert expected.items() <= tiny.items()
     assert vqgan["latent_resolution"] == "8×8"
     assert (vqgan["source"], tiny["source"]) == ("measured", "measured")
+
+
+@pytest.mark.parametrize("item", ["table1", "table2"])
+def test_the_authors_weights_stand_between_what_the_paper_reports_and_ours(tables, item, synthetic):
+    rows = [row for row in texts(tables[item], "") if row["method"].startswith("PQGAN") and row["F"] == "16"]
+    assert [(row["method"], row["source"]) for row in rows] == [
+        ("PQGAN", "reported"),
+        ("PQGAN (authors' weights)", "measured"),
+        ("PQGAN", "measured"),
+    ]
+    assert [row["configuration"] for row in rows[1:]] == ["pqgan-f16", synthetic.chosen(16)]
+    assert rows[1]["psnr" if item == "table1" else "psnr_FFHQ"] == "21.9"
+    (note,) = [
+        note for note in tables[item]["notes"] if note.startswith("PQGAN (authors' weights): pqgan-f16, files that")
+    ]
+    assert note.endswith("(reading 4, ‘released’); here images reach their size by crop.")
+    if item == "table1":
+        expected = {"latent": "PQ", "d": "128", "S": "64", "K": "128", "latent_resolution": "4×4", "bits": "1.75"}
+        assert {key: rows[1][key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("item", ["table1", "table2"])

@@ -8,6 +8,7 @@ from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.settings import PQConfig
 from pqgan.settings.configurations import Configuration
+from pqgan.settings.evaluation import is_of_the_authors
 from pqgan.settings.names import BACKBONE_VAE
 
 from ..results import Results
@@ -133,9 +134,11 @@ class Evidence:
         return measurement
 
     def published(self) -> dict[str, Model]:
-        """Published tokenizers that were measured, the backbone's own among them where it is a published one."""
+        """Published tokenizers of others that were measured; the backbone's own too, where it is a published one."""
         found = {}
         for name in self.settings.scale.evaluation.published:
+            if is_of_the_authors(name):
+                continue  # PQGAN is no rival of itself
             subject = self._results.record("evaluate", name).subject
             if subject.get("method"):
                 found[name] = Model(subject["method"], subject["F"], subject.get("K"))

@@ -27,11 +27,12 @@ CODECS = {"JPEG": "-", "WebP": "--", "AVIF": ":"}
 FACTORS = {4: "#7c3aed", 8: "#1d4ed8", 16: "#c2410c", 32: "#15803d"}
 """Colour of a factor F; of another the last."""
 LINEAR, PRODUCT, VECTOR, BYTES = "linear PQ", "trained PQ", "VQ (S = 1)", "stored as bytes"
+AUTHORS = "PQ, authors' weights"
 PATH = " + path"
 """Behind the kind of what has one around its trunk."""
 OTHERS = dict(zip((config.method for config in OTHER_QUANTISERS), cycle("^vDPX<>"), strict=False))
 """Method of another quantiser -> its marker."""
-SHAPES = {PRODUCT: "o", VECTOR: "s", PRODUCT + PATH: "o", VECTOR + PATH: "s", BYTES: "*", **OTHERS}
+SHAPES = {PRODUCT: "o", AUTHORS: "H", VECTOR: "s", PRODUCT + PATH: "o", VECTOR + PATH: "s", BYTES: "*", **OTHERS}
 HEIGHT, COLUMNS = 2.5, 4
 """Of the panels, inches; of the legend."""
 
@@ -118,6 +119,8 @@ def _series(record: Record) -> tuple[str, int | None]:
         return BYTES, subject["F"]
     if (method := BY_KIND[subject["kind"]].method) in OTHERS:
         return method, subject["F"]
+    if subject["kind"] == "pq" and "published" in subject:
+        return AUTHORS, subject["F"]
     path = PATH if subject.get("shortcut") else ""
     return (VECTOR if subject["S"] == 1 else PRODUCT) + path, subject["F"]
 

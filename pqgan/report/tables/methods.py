@@ -1,6 +1,6 @@
 """How Tables 1, 2 and 5 stand: the paper's methods in its order, beside each what this run measured of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pqgan.metrics import QUALITY
 from pqgan.plan import Plan
@@ -28,6 +28,8 @@ TRAINED = (
     "Trained by this run, all of one F on the same trunk: PQGAN; as VQGAN what has S=1 and baselines vqgan-f...; as "
     "LDM VAE autoencoders with KL regularisation, kl-f.... Other measured rows are published models."
 )
+ALTERNATIVE, AUTHORS = "PQGAN (A.1)", "PQGAN (authors' weights)"
+"""Rows of what is PQGAN too, beside the selected."""
 LINEAR_VQ = "PCA + VQ, linear"
 """A linear tokenizer with one codebook."""
 IMPRACTICAL = 4
@@ -87,14 +89,29 @@ def product_quantised(plan: Plan, results: Results) -> list[str]:
 
 
 def others_of_the_paper(plan: Plan, results: Results) -> dict[str, str]:
-    """Configurations that the paper calls best in another place and that are not selected -> what says so in a row."""
+    """What is PQGAN too and was not selected here -> what says so in a row.
+
+    That is configurations that the paper calls best in another place, and what its authors trained.
+    """
     chosen = {results.selected(factor).run for factor in plan.settings.scale.selection.factors}
-    return {name: "PQGAN (A.1)" for name in contents.alternatives(plan) if name not in chosen}
+    others = {name: ALTERNATIVE for name in contents.alternatives(plan) if name not in chosen}
+    return others | dict.fromkeys(contents.of_the_authors(plan), AUTHORS)
 
 
-def notes_of_others(others: Iterable[str]) -> list[str]:
-    """What PQGAN (A.1) is."""
-    return [f"PQGAN (A.1): {name}, appendix A.1's alternative to the selected one (reading 1)." for name in others]
+def notes_of_others(settings: Settings, others: Mapping[str, str]) -> list[str]:
+    """What PQGAN (A.1) and PQGAN (authors' weights) are."""
+    notes = [
+        f"{label}: {name}, appendix A.1's alternative to the selected one (reading 1)."
+        for name, label in others.items()
+        if label == ALTERNATIVE
+    ]
+    if theirs := [name for name, label in others.items() if label == AUTHORS]:
+        notes.append(
+            f"{AUTHORS}: {wording.listed(theirs)}, files that the paper's authors published, measured by this run. "
+            "They were trained on images squashed to their size, normalised by ImageNet's mean and deviation (reading "
+            f"4, ‘released’); here images reach their size by {settings.reading.data.geometry}."
+        )
+    return notes
 
 
 def notes_of_linear(records: Iterable[Record]) -> list[str]:

@@ -65,7 +65,7 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
         with_best(groups, COLUMNS),
         [
             *notes,
-            *methods.notes_of_others(others),
+            *methods.notes_of_others(settings, others),
             methods.TRAINED,
             *methods.notes_of_quantisers(quantisers),
             *linear,

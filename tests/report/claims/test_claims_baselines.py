@@ -15,6 +15,7 @@ PUBLISHED = {
     "vqgan-lc-f16": ("VQGAN-LC", 16, 100_000),
     "ldm-vq-f8": ("VQGAN (LDM)", 8, 16384),
     "taesd": ("TAESD", 8, None),
+    "pqgan-f8": ("PQGAN", 8, 512),
 }
 
 
@@ -63,6 +64,16 @@ def test_the_best_measured_baseline_is_met_and_the_papers_strongest_must_be_amon
     assert verdicts(alone) == [OPEN] * 4
     assert alone[0].missing == "needs LDM VAE F=4, the strongest in the paper's PSNR"
     assert alone[3].missing == "needs LDM VAE F=4, the strongest in the paper's CMMD"
+
+
+def test_the_authors_own_tokenizer_is_no_rival(told, verdicts):
+    evidence = told(
+        "ldm-kl-f4", "vqgan-lc-f8", "pqgan-f8", pqgan_f8={"psnr": 60.0, "rfid": 1e-4, "lpips": 1e-4, "cmmd": 1e-4}
+    )
+    rows = over_published(baselines.beats_all(8)(evidence))
+    assert verdicts(rows) == [HOLDS] * 4
+    assert "of 2 published and measured" in rows[0].compared
+    assert list(evidence.published()) == ["ldm-kl-f4", "vqgan-lc-f8"]
 
 
 def test_one_better_baseline_is_enough_to_fail(told, verdicts):

@@ -167,6 +167,18 @@ def test_a_linear_path_around_a_trunk_is_told_apart_and_said(figure_of):
     assert "Hollow" not in figure_of(record("one", about, 18.0)).caption
 
 
+def test_the_authors_weights_are_told_apart_from_ours(figure_of):
+    about = {"kind": "pq", "F": 8, "d": 128, "S": 64, "K": 512}
+    picture = figure_of(
+        record("f8-d128-S64-K512", about, 36.0), record("pqgan-f8", about | {"published": "pqgan-f8"}, 37.0)
+    )
+    ours, theirs = picture.figure.axes[0].lines
+    assert [line.get_marker() for line in (ours, theirs)] == ["o", "H"]
+    assert same_color(theirs.get_markerfacecolor(), FACTORS[8])
+    texts = [text.get_text() for text in picture.figure.axes[-1].get_legend().get_texts()]
+    assert texts == ["trained PQ, F = 8", "PQ, authors' weights, F = 8"]
+
+
 def test_values_that_cannot_stand_are_left_out_and_counted(figure_of):
     picture = figure_of(linear(8, 16, 8, 512, float("inf"), rfid=-1e-9), linear(8, 64, 32, 512, 36.3))
     psnr, lpips, rfid = picture.figure.axes[:3]
