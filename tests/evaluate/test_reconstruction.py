@@ -108,6 +108,7 @@ def test_record_says_what_was_measured_on_what(record):
         "K": 64,
         "parameters": 0,
         "stage": "sweep",
+        "trained_geometry": "crop",
         "shortcut": "linear",  # of the smoke scale's trunks
     }
     assert record.sets == {"val": "val", "FFHQ": "val"}

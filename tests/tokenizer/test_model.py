@@ -75,6 +75,7 @@ def test_saved_and_loaded_model_is_the_same(model, images, tmp_path):
         "S": 16,
         "K": 64,
         "parameters": 0,
+        "trained_geometry": "crop",
     }
     assert not any(parameter.requires_grad for parameter in tokenizer.model.parameters())
 
