@@ -122,6 +122,9 @@ def test_either_name_or_both_with_and_without_the_loss_are_one_model(aliases, lo
     assert model.state_dict().keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
     assert not any(tensor.is_meta for tensor in [*model.parameters(), *model.buffers()])
+    # safetensors sorts names as texts
+    backwards = convert(dict(reversed(authors(originals, small, aliases=aliases).items())), "some.ckpt")
+    assert torch.equal(backwards.quantiser.codebooks, model.quantiser.codebooks)
     images = photos[:1, :, :32, :32]
     scale, shift = (0.5 / STD).view(1, 3, 1, 1), ((0.5 - MEAN) / STD).view(1, 3, 1, 1)
     torch.testing.assert_close(images * model.input_scale + model.input_shift, images * scale + shift)
