@@ -84,7 +84,7 @@ def find(which: str | Weights) -> Path:
 def is_here(which: str | Weights) -> bool:
     """Whether a network that does not come from the hub is on this machine: `find` then downloads nothing."""
     entry = _entry(which)
-    places = [path for path, _ in _places(entry)]
+    places = [path for path, *_ in _places(entry)]
     return any(map(os.path.exists, places if isinstance(entry.origin, Hub) else [*places, cache() / entry.name]))
 
 
