@@ -18,8 +18,9 @@ container: "pqgan.sif"
 
 
 onstart:
-    # an empty folder says that no published model is measured: DVC asks for one folder a chapter
-    Path(root(SCALE, "published")).mkdir(parents=True, exist_ok=True)
+    # an empty folder says that nothing of a chapter is planned: DVC asks for one folder a chapter
+    for chapter in CHAPTERS:
+        Path(root(SCALE, chapter)).mkdir(parents=True, exist_ok=True)
 
 
 localrules:

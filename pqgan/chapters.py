@@ -99,6 +99,18 @@ CHAPTERS: dict[str, Chapter] = {
             counted=True,
         ),
         Chapter(
+            "evaluate_transfer",
+            "evaluate-transfer",
+            "configuration-on-SET",
+            "pqgan.evaluate.reconstruction:run",
+            ("model", "sets=", "references="),
+            "measure a tokenizer on a set of Table 2 by itself",
+            phase="evaluation",
+            gpus="evaluation",
+            record="reconstruction",
+            counted=True,
+        ),
+        Chapter(
             "evaluate_finetuned",
             "evaluate-finetuned",
             "selected-fF or finetuned-fF",

@@ -8,7 +8,7 @@ from pqgan import specs
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.settings import Settings
-from pqgan.settings.names import BACKBONE_VAE, BASELINE, selected_factor
+from pqgan.settings.names import BACKBONE_VAE, BASELINE, VALIDATION, selected_factor
 
 
 class Plan:
@@ -93,7 +93,8 @@ class Plan:
         for name, source in scale.data.sets.items():
             # crops are drawn of photographs alone, and their order decides classes
             drawn = {"seed": scale.seed, "photos": list(source.photos)} if source.source == "wheel_photos" else {}
-            spec = specs.plain(source, version=scale.data.raw, geometry=reading.data.geometry, **later, **drawn)
+            geometry = scale.geometry_of(name, reading)
+            spec = specs.plain(source, version=scale.data.raw, geometry=geometry, **later, **drawn)
             self._add("data", name, spec)
 
     def _tokenizers(self) -> None:
@@ -108,21 +109,31 @@ class Plan:
         for name, config in section.configs.items():
             spec = specs.tokenizer(self.settings, config)
             model = self._add("tokenizer", name, spec, data=self.job("data", section.data))
-            self._evaluate("evaluate", name, model, self._sets(others=name in elsewhere))
+            self._evaluate_on_sets(name, model, others=name in elsewhere)
 
     def _published(self) -> None:
         section = self.settings.scale.evaluation
         spec = {"version": self.settings.versions.evaluation}
         for name in section.published:
             model = self._add("published", name, spec)
-            self._evaluate("evaluate", name, model, self._sets())
+            self._evaluate_on_sets(name, model)
         for name in section.codecs:
             codec = self._add("published", name, spec)
-            self._evaluate("evaluate", name, codec, self._sets(others=False))
+            self._evaluate_on_sets(name, codec, others=False)
 
-    def _sets(self, *, others: bool = True) -> dict[str, str]:
+    def _evaluate_on_sets(self, name: str, model: Job, *, others: bool = True) -> None:
+        """Measure a tokenizer on the validation set, by the second reading too, and on those of Table 2 (others)."""
         section = self.settings.scale.evaluation
-        return {"val": section.data, **(section.transfer if others else {})}
+        sets = {VALIDATION: section.data}
+        if section.second:
+            sets[section.second.reading] = section.second.data
+        elsewhere = section.transfer if others else {}
+        if not section.transfer_apart:
+            sets |= elsewhere
+        self._evaluate("evaluate", name, model, sets)
+        if section.transfer_apart:
+            for role, prepared in elsewhere.items():
+                self._evaluate("evaluate_transfer", f"{name}-on-{role}", model, {role: prepared}, of=name)
 
     def _reference(self, prepared: str, size: int | None = None) -> Job:
         """Features of the originals of a set, shared by all that are compared with them."""
@@ -137,16 +148,19 @@ class Plan:
             "features": features,
             "rows": reading.metrics.fid,
             "size": size,
-            "geometry": reading.data.geometry,
+            "geometry": scale.geometry_of(prepared, reading),
             "version": self.settings.versions.evaluation,
         }
         return self._add("reference", name, spec, data=self.job("data", prepared))
 
-    def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str]) -> Job:
+    def _evaluate(self, chapter: str, name: str, model: Job, sets: Mapping[str, str], **more: str) -> Job:
         inputs = {f"set-{role}": self.job("data", prepared) for role, prepared in sets.items()}
         inputs |= {f"reference-{role}": self._reference(prepared) for role, prepared in sets.items()}
-        shown = {"showcase": self.settings.scale.evaluation.showcase, "sets": dict(sets)}
-        return self._add(chapter, name, specs.evaluation(self.settings), shown, model=model, **inputs)
+        shown = {"showcase": self.settings.scale.evaluation.showcase, "sets": dict(sets), **more}
+        spec = specs.evaluation(self.settings)
+        if second := [role for role in sets if self.settings.is_second(role)]:
+            spec |= {"second": self.settings.metrics_of(*second).model_dump(mode="json")}
+        return self._add(chapter, name, spec, shown, model=model, **inputs)
 
     def _selections(self) -> None:
         selection = self.settings.scale.selection
@@ -163,7 +177,7 @@ class Plan:
 
     def _finetunes(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
-        section = scale.finetune
+        section = scale.finetune  # there is one if there are factors
         for factor in scale.selection.factors:
             spec = specs.training(
                 self.settings,
@@ -185,12 +199,15 @@ class Plan:
 
     def _continuous(self) -> None:
         """What the fine-tuned tokenizers are compared with at their resolution and at twice of it."""
-        for name in self.settings.scale.evaluation.continuous:
+        scale = self.settings.scale
+        for name in (*scale.evaluation.continuous, *scale.compared_as_published):
             self._evaluate_large(name, self._tokenizer(name))
 
     def _adaptations(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         section, version = scale.adapt, self.settings.versions.adapt
+        if section is None:
+            return
         backbone = self._add("backbone", "backbone", specs.plain(section.backbone, version=version, seed=scale.seed))
         data = self.job("data", section.data)
         adaptation = reading.adaptation.model_dump(mode="json")
@@ -202,7 +219,7 @@ class Plan:
             "seed": scale.seed,
         }
         if scale.evaluates_backbone:
-            self._evaluate("evaluate", BACKBONE_VAE, backbone, self._sets())
+            self._evaluate_on_sets(BACKBONE_VAE, backbone)
         self._speed(BASELINE, scale.speed.baseline_size, backbone=backbone)
         for name, variant in section.variants.items():
             tokenizer = self.job("finetune", f"f{variant.F}")
@@ -239,6 +256,8 @@ class Plan:
     def _ldms(self) -> None:
         scale, reading = self.settings.scale, self.settings.reading
         section = scale.ldm
+        if section is None:
+            return
         elsewhere = {"latents", "data", "reference", "sample_batch", "grid"}
         own = section.model_dump(mode="json", exclude=elsewhere | specs.WITHOUT_EFFECT)
         own["version"] = self.settings.versions.ldm
@@ -264,6 +283,8 @@ class Plan:
 
     def _benches(self) -> None:
         scale = self.settings.scale
+        if scale.matching is None:
+            return
         trunk = scale.tokenizer.trunks[scale.matching.F].plain.model_dump(mode="json")
         bench = specs.bench(scale.matching, self.settings.versions.matching)
         self._add("matching", "matching", specs.plain(**bench, trunk=trunk, seed=scale.seed))

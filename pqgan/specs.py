@@ -105,7 +105,7 @@ def check_seeds(settings: Settings) -> None:
             raise SettingsError(
                 f"{where}.tokenizer: got {name}, whose seed is the scale's; allowed: another seed than {scale.seed}"
             )
-    for config in scale.matching.configs:
+    for config in scale.matching.configs if scale.matching else ():
         if config.for_claims:
             raise SettingsError(
                 f"{where}.matching.configs: got {config.name}; allowed: configurations without seed and path"

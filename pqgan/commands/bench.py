@@ -1,11 +1,13 @@
 """`pqgan bench`: the benches that are no rule of the plan."""
 
 import argparse
+from operator import attrgetter
 from pathlib import Path
 
 from pqgan.chapters import CHAPTERS
+from pqgan.errors import SettingsError
 from pqgan.plan import Plan
-from pqgan.settings import load
+from pqgan.settings import Settings, load
 from pqgan.storage.outputs import check_folder
 
 from . import make_result, types
@@ -74,10 +76,23 @@ def _add_generators(benches: Verbs, common: argparse.ArgumentParser) -> None:
     sub.set_defaults(command=_generators, verb="bench generators")
 
 
+def _settings(arguments: argparse.Namespace, part: str) -> Settings:
+    """Settings of the scale that is asked for, which has to have a part.
+
+    Raises:
+        SettingsError: the part is null there.
+    """
+    settings = load(arguments.params, arguments.scale)
+    if attrgetter(part)(settings.scale) is None:
+        where = f"scales.{settings.name}.{part}"
+        raise SettingsError(f"{where}: is null, and it says what to measure; allowed: --scale with one that has it")
+    return settings
+
+
 def _train(arguments: argparse.Namespace) -> None:
     hardware = {key: getattr(arguments, key) for key in ("compile", "channels_last", "cpus", "workers")}
     function("pqgan.bench.training:run")(
-        load(arguments.params, arguments.scale),
+        _settings(arguments, "tokenizer.training"),
         arguments.names,
         steps=arguments.steps,
         reference=arguments.reference,
@@ -90,7 +105,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _matching(arguments: argparse.Namespace) -> None:
     given = {key: getattr(arguments, key) for key in ("threads", "positions", "cases", "reconstructions")}
-    plan = Plan(function("pqgan.bench.full_size:changed")(load(arguments.params, arguments.scale), **given))
+    plan = Plan(function("pqgan.bench.full_size:changed")(_settings(arguments, "matching"), **given))
     job = plan.job("matching", arguments.name)
     arguments.out = arguments.out or Path(job.path)
     make_result.check_address(arguments, job)
@@ -100,10 +115,8 @@ def _matching(arguments: argparse.Namespace) -> None:
 
 def _evaluation(arguments: argparse.Namespace) -> None:
     given = {key: getattr(arguments, key) for key in ("images", "repeats", "out")}
-    settings = load(arguments.params, arguments.scale)
-    function("pqgan.bench.evaluation:run")(settings, arguments.name, **given)
+    function("pqgan.bench.evaluation:run")(_settings(arguments, "tokenizer.training"), arguments.name, **given)
 
 
 def _generators(arguments: argparse.Namespace) -> None:
-    settings = load(arguments.params, arguments.scale)
-    function("pqgan.bench.full_size:generators")(settings, arguments.names, out=arguments.out)
+    function("pqgan.bench.full_size:generators")(_settings(arguments, "adapt"), arguments.names, out=arguments.out)

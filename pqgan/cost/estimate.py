@@ -23,10 +23,15 @@ PEAKS = {(name, kind): getattr(gpu, kind) for name, gpu in GPUS.items() for kind
 UTILISATION = 40.0
 """Per cent of the peak that a job reaches: assumed, not measured."""
 
-FOLLOWS = {"evaluate": "tokenizer", "evaluate_finetuned": "finetune", "generation": "ldm"}
+FOLLOWS = {
+    "evaluate": "tokenizer",
+    "evaluate_transfer": "tokenizer",
+    "evaluate_finetuned": "finetune",
+    "generation": "ldm",
+}
 """Chapter of which the paper says nothing -> the training whose GPU it takes."""
 
-IMAGES = {"imagenet/train": 1_281_167, "imagenet/val": 50_000, "lsun/val": 3_000}
+IMAGES = {"imagenet/train": 1_281_167, "imagenet/val": 50_000, "imagenette/train": 9_469, "lsun/val": 3_000}
 """Folder below the data root -> images of the published set."""
 
 ASPECT = 4 / 3

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pqgan.baselines import PUBLISHED
 from pqgan.errors import SettingsError
 from pqgan.job import Job
 from pqgan.plan import Plan
@@ -47,14 +48,15 @@ def tasks(plan: Plan, counts: Counts, images: Mapping[str, int]) -> list[Task]:
 def _tokenizers(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
     configs = settings.scale.tokenizer.configs
-    batches = {"tokenizer": settings.reading.training.total_batch, "finetune": settings.scale.finetune.batch}
+    finetune = settings.scale.finetune
+    batches = {"tokenizer": settings.reading.training.total_batch} | ({"finetune": finetune.batch} if finetune else {})
     for chapter in batches:
         for name, job in plan.chapter(chapter).items():
             config = configs[name] if chapter == "tokenizer" else settings.expected(int(name.removeprefix("f")))
             if isinstance(config, LinearConfig):
                 continue
             swept = chapter == "tokenizer"
-            training = settings.scale.tokenizer.training_of(config) if swept else settings.scale.finetune.training
+            training = settings.scale.tokenizer.training_of(config) if swept else finetune.training
             update = network_passes.tokenizer(settings, config, "train", training.resolution)
             once = counts.operations(update) + network_passes.searched(config, training.resolution)
             seen = settings.reading.training.updates(training.steps) * batches[chapter]
@@ -81,6 +83,8 @@ def _latent(plan: Plan, counts: Counts, reference: str, resolution: int, does: s
 
 def _adaptations(plan: Plan, counts: Counts) -> Iterable[Task]:
     settings = plan.settings
+    if settings.scale.adapt is None:
+        return
     shape, prompt = settings.scale.adapt.backbone.architecture.unet, counts.operations(network_passes.text(settings))
     for name, variant in settings.scale.adapt.variants.items():
         resolution = settings.reading.adaptation.stage1_resolution
@@ -102,7 +106,7 @@ def _adaptations(plan: Plan, counts: Counts) -> Iterable[Task]:
 
 def _ldms(plan: Plan, counts: Counts) -> Iterable[Task]:
     section = plan.settings.scale.ldm
-    for name, latent in section.latents.items():
+    for name, latent in plan.settings.scale.generated_latents.items():
         encoded, d, side = _latent(plan, counts, latent.tokenizer, section.resolution)
         denoised = network_passes.unet(section.unet, "train", d, side, 1)
         operations = section.steps * section.batch * (encoded + counts.operations(denoised))
@@ -116,7 +120,8 @@ TRAININGS = (_tokenizers, _adaptations, _ldms)
 
 def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Iterable[Task]:
     settings = plan.settings
-    for chapter, label in {"evaluate": "evaluation", "evaluate_finetuned": "evaluation, high resolution"}.items():
+    labels = {"evaluate": "evaluation", "evaluate_transfer": "evaluation, other sets"}
+    for chapter, label in (labels | {"evaluate_finetuned": "evaluation, high resolution"}).items():
         for name, job in plan.chapter(chapter).items():
             model = job.inputs["model"]
             if model.chapter in ("select", "finetune"):
@@ -126,8 +131,10 @@ def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Itera
             else:
                 # published tokenizers are taken to cost what the backbone's does
                 known = BACKBONE_VAE
-            # a codec is no network
-            directions = () if name in settings.scale.evaluation.codecs else ("encode", "decode")
+            # a codec is no network, and one that was distilled to be tiny next to none
+            section, published = settings.scale.evaluation, PUBLISHED.get(model.name)
+            free = name in section.codecs or (published is not None and published.kind == "tiny")
+            directions = () if free else ("encode", "decode")
             operations = 0
             for role, used in job.inputs.items():
                 if role.startswith("set-"):
@@ -137,7 +144,7 @@ def _evaluations(plan: Plan, counts: Counts, images: Mapping[str, int]) -> Itera
                     operations += once * _number(images, used.name)
             yield Task(label, job, operations)
     section, reading = settings.scale.ldm, settings.reading.generation
-    for name, latent in section.latents.items():
+    for name, latent in settings.scale.generated_latents.items():
         decoded, d, side = _latent(plan, counts, latent.tokenizer, section.resolution, "decode")
         step = counts.operations(network_passes.unet(section.unet, "predict", d, side, 1))
         operations = max(reading.samples) * (reading.sampler_steps * step + decoded)

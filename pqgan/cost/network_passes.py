@@ -14,12 +14,12 @@ from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 from pqgan.errors import DataError
 from pqgan.settings import LinearConfig, Settings
 from pqgan.settings.configurations import TokenizerConfig
-from pqgan.settings.diffusion import UNetShape
+from pqgan.settings.diffusion import STABLE_DIFFUSION_2_1, UNetShape
 from pqgan.storage.atomic import write_text
 from pqgan.storage.json_files import first_flaw, read_json
 
 FILE = Path(__file__).with_name("operations.json")
-"""Counts that come with the package: those of the paper scale."""
+"""Counts that come with the package: those of the scales paper and released."""
 
 TOKENS = 77
 """Of a prompt."""
@@ -51,8 +51,12 @@ def tokenizer(settings: Settings, config: TokenizerConfig, does: str, resolution
 
 
 def backbone_vae(settings: Settings, does: str, resolution: int) -> Work:
-    """The backbone's own AutoencoderKL on one image; published tokenizers are taken to cost the same."""
-    backbone = settings.scale.adapt.backbone.architecture
+    """The backbone's own AutoencoderKL on one image; published tokenizers are taken to cost the same.
+
+    Where a scale has no backbone, that of Stable Diffusion 2.1.
+    """
+    adapt = settings.scale.adapt
+    backbone = adapt.backbone.architecture if adapt else STABLE_DIFFUSION_2_1
     shape = {"channels": list(backbone.vae_channels), "layers": backbone.vae_layers}
     return {"network": "vae", "does": does, **shape, "resolution": resolution}
 
@@ -175,8 +179,10 @@ class Wanted(Counts):
 
 
 def write(file: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Keep counts: work, operations, parameters."""
-    lines = sorted(json.dumps(row, sort_keys=True) for row in rows)
+    """Keep counts: work, operations, parameters; those of other work that the file has stay."""
+    found = dict(Counts(file)._found) if file.exists() else {}
+    found |= {_key(row["work"]): row for row in rows}
+    lines = sorted(json.dumps(row, sort_keys=True) for row in found.values())
     write_text(file, "[\n" + ",\n".join(lines) + "\n]\n")
 
 

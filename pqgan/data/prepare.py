@@ -208,7 +208,9 @@ def run(settings: Settings, job: Job, *, out: Path) -> None:
     source = settings.scale.data.sets[job.name]
     if isinstance(source, ImageFolder):
         check_folder(out, job.chapter, apart={f"{DATA_DIR} and the set's path": data_root() / source.path})
-    images = open_images(source, geometry=settings.reading.data.geometry, seed=settings.scale.seed)
+    images = open_images(
+        source, geometry=settings.scale.geometry_of(job.name, settings.reading), seed=settings.scale.seed
+    )
     sums: dict[str, str] = {}
     with new_result(out, job.chapter, sums) as folder:
         try:

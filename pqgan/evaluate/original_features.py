@@ -125,7 +125,7 @@ def run(settings: Settings, job: Job, *, data: Path, out: Path) -> None:
         prepared,
         batch=settings.scale.evaluation_batch(size),
         resolution=size,
-        geometry=reading.data.geometry,
+        geometry=settings.scale.geometry_of(prepared.name, reading),
         workers=settings.scale.hardware.workers,
         device=target,
     )

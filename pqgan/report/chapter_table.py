@@ -26,8 +26,9 @@ def rows(plan: Plan) -> list[Row]:
     for job in plan.all():
         reads[job.chapter] |= {used.chapter for used in job.inputs.values()} - {job.chapter}
     order = [*TopologicalSorter({name: sorted(read) for name, read in reads.items()}).static_order(), REPORT]
-    jobs[REPORT] = len(contents.ITEMS) + 2  # the page itself and the summary of the tables
-    reads[REPORT] = {job.chapter for item in contents.ITEMS for job in contents.inputs(plan, item)}
+    items = contents.items(plan)
+    jobs[REPORT] = len(items) + 2  # the page itself and the summary of the tables
+    reads[REPORT] = {job.chapter for item in items for job in contents.inputs(plan, item)}
     before: dict[str, set[str]] = {}
     for name in order:
         before[name] = reads[name].union(*(before[read] for read in reads[name]))

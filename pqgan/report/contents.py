@@ -11,8 +11,9 @@ from pqgan.job import Job
 from pqgan.plan import Plan
 from pqgan.settings import Settings
 from pqgan.settings.configurations import OTHER_QUANTISERS
-from pqgan.settings.evaluation import is_of_the_authors
+from pqgan.settings.evaluation import is_of_the_authors, published_factor
 from pqgan.settings.names import BACKBONE_VAE, selected_factor
+from pqgan.settings.scale import Scale
 
 from . import generators
 
@@ -70,8 +71,28 @@ MODULES = {
 }
 """Item -> module below pqgan.report with the function of its name, which makes it; SAMPLES are drawn alike."""
 
+_SHOWS: dict[str, Callable[[Scale], Any]] = {
+    "table2": lambda scale: scale.evaluation.transfer,
+    "table3": lambda scale: scale.speed,
+    "table4": lambda scale: scale.finetune or scale.adapt,
+    "table5": lambda scale: scale.ldm,
+    "figure5": lambda scale: scale.matching,
+    "figure_peers": lambda scale: scale.matching,
+    "figure_finetuned": lambda scale: scale.finetune,
+    "figure_ldm": lambda scale: scale.ldm,
+    **dict.fromkeys(("figure3", "figure6", "figure_factors", "table_sweep"), lambda scale: scale.tokenizer.training),
+    **dict.fromkeys(SAMPLES, lambda scale: scale.adapt),
+}
+"""Item -> the part of a scale that it shows; items of a part that is null are left out."""
+
 MAY_LACK = {"table_claims": ("evaluate_finetuned", "generation", "speed")}
 """Item -> chapters that a collected run need not have come to; the item says so where it would show them."""
+
+
+def items(plan: Plan) -> list[str]:
+    """The tables and figures of a scale, in the order of the page."""
+    scale = plan.settings.scale
+    return [item for item in ITEMS if item not in _SHOWS or _SHOWS[item](scale)]
 
 
 def inputs(plan: Plan, item: str, collected: Path | None = None) -> list[Job]:
@@ -84,8 +105,9 @@ def inputs(plan: Plan, item: str, collected: Path | None = None) -> list[Job]:
     Raises:
         SettingsError: there is no such item.
     """
-    if item not in ITEMS:
-        raise SettingsError(f"render: got {item!r}; allowed: {', '.join(ITEMS)}")
+    if item not in items(plan):
+        which = f"; scale {plan.settings.name!r} plans nothing that it shows" if item in ITEMS else ""
+        raise SettingsError(f"render: got {item!r}{which}; allowed: {', '.join(items(plan))}")
     if item in SAMPLES:
         names = generators.variants(plan.settings, item)
         jobs: Iterable[Job] = [plan.job("samples", name) for name in names]
@@ -245,9 +267,14 @@ def selected_tokenizers(plan: Plan) -> list[Job]:
 
 
 def beside_the_vae(plan: Plan) -> list[str]:
-    """Evaluations that Figures 1 and 7 show from left to right: what plays the Stable Diffusion VAE, then PQGAN."""
-    factors = sorted(plan.settings.scale.selection.factors, reverse=True)
-    return [plan.settings.scale.evaluation.continuous[0], *(f"finetuned-f{factor}" for factor in factors)]
+    """Evaluations that Figures 1 and 7 show from left to right: what plays the Stable Diffusion VAE, then PQGAN.
+
+    PQGAN is what was fine-tuned, largest F first; where nothing is, the published ones.
+    """
+    scale = plan.settings.scale
+    factors = sorted(scale.selection.factors, reverse=True)
+    published = sorted(scale.compared_as_published, key=lambda name: -published_factor(name))
+    return [scale.evaluation.continuous[0], *(f"finetuned-f{factor}" for factor in factors), *published]
 
 
 def fine_tuned(plan: Plan) -> list[str]:
@@ -262,6 +289,13 @@ def _high_resolution(plan: Plan, names: Iterable[str]) -> list[Job]:
 
 def _evaluations(plan: Plan, names: Iterable[str]) -> list[Job]:
     return [plan.job("evaluate", name) for name in names]
+
+
+def _with_transfers(plan: Plan, jobs: Iterable[Job]) -> list[Job]:
+    """Evaluations, and those of the same tokenizers that were measured apart on the sets of Table 2."""
+    evaluations = list(jobs)
+    names = {job.name for job in evaluations}
+    return evaluations + [job for job in plan.chapter("evaluate_transfer").values() if job.shown["of"] in names]
 
 
 def _over_sweep(plan: Plan, factors: Iterable[int]) -> list[str]:
@@ -281,18 +315,29 @@ def _table5(plan: Plan) -> list[Job]:
 _READS: dict[str, Callable[[Plan], Iterable[Job]]] = {
     "table_claims": lambda plan: [
         job
-        for chapter in ("select", "evaluate", "matching", "evaluate_finetuned", "generation", "speed")
+        for chapter in (
+            "select",
+            "evaluate",
+            "evaluate_transfer",
+            "matching",
+            "evaluate_finetuned",
+            "generation",
+            "speed",
+        )
         for job in plan.chapter(chapter).values()
     ],
     "table1": lambda plan: [
         *plan.chapter("select").values(),
         *_evaluations(plan, [*swept(plan), *unadapted(plan), *published(plan), *codecs(plan)]),
     ],
-    "table2": lambda plan: [
-        *_evaluations(plan, [*continuous(plan), *unadapted(plan), *published(plan), *alternatives(plan)]),
-        *_evaluations(plan, plan.settings.linear_beside),
-        *selected_tokenizers(plan),
-    ],
+    "table2": lambda plan: _with_transfers(
+        plan,
+        [
+            *_evaluations(plan, [*continuous(plan), *unadapted(plan), *published(plan), *alternatives(plan)]),
+            *_evaluations(plan, plan.settings.linear_beside),
+            *selected_tokenizers(plan),
+        ],
+    ),
     "table3": lambda plan: plan.chapter("speed").values(),
     "table4": lambda plan: [
         job for chapter in ("select", "finetune", "adapt") for job in plan.chapter(chapter).values()

@@ -20,8 +20,10 @@ def made_from(settings: Settings) -> str:
     fitted = sum(config.kind == "linear" for config in configs)
     steps = Counter(section.training_of(config).steps for config in configs if config.kind != "linear")
     trained = wording.listed(f"{count} tokenizers of {formats.count(each)} steps" for each, count in steps.items())
-    linear = f", {fitted} linear ones that are fitted" if fitted else ""
-    return f"{' and '.join(kinds)}: {trained} planned, at {section.training.resolution} px{linear}"
+    at = f" planned, at {section.training.resolution} px" if steps else ""
+    linear = f"{fitted} linear {'ones' if steps else 'tokenizers'} that are fitted" if fitted else ""
+    planned = ", ".join(filter(None, (f"{trained}{at}", linear))) or "nothing is trained"
+    return f"{' and '.join(kinds)}: {planned}"
 
 
 def summed_up(jobs: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         DataError: an item is missing, damaged, or of another scale.
     """
     check_file(out, partial(is_signed_page, by=COMMAND), f"a page of {COMMAND} as it was written")
-    items = [_item(settings, plan, folder, name) for name in _order()]
+    items = [_item(settings, plan, folder, name) for name in _order(plan)]
     jobs = {job["path"]: job for item in items for job in item["provenance"]}
     environment = Environment(
         loader=PackageLoader("pqgan.report", "."),
@@ -56,7 +56,7 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
         reading=settings.reading_name,
         images=origins.made_from(settings),
         random_networks=list(dict.fromkeys(network for item in items for network in item["random_networks"])),
-        backbone=settings.scale.adapt.backbone,
+        backbone=settings.scale.adapt and settings.scale.adapt.backbone,
         items=items,
         long=LONG,
         chapters=chapter_table.rows(plan),
@@ -73,19 +73,22 @@ def run(settings: Settings, plan: Plan, folder: Path, benchmarks: Path | None, o
     write_text(out, signed_page(page, COMMAND))
 
 
-def _order() -> list[str]:
-    moved = set(BELOW.values())
+def _order(plan: Plan) -> list[str]:
+    shown = contents.items(plan)
+    below = {name: under for name, under in BELOW.items() if name in shown and under in shown}
+    moved = set(below.values())
     order = []
-    for name in contents.ITEMS:
+    for name in shown:
         if name not in moved:
-            order += [name, *([BELOW[name]] if name in BELOW else [])]
+            order += [name, *([below[name]] if name in below else [])]
     return order
 
 
 def _item(settings: Settings, plan: Plan, folder: Path, name: str) -> dict[str, Any]:
     path = Path(folder) / f"{name}.json"
     again = f"make it again: pqgan render {name}, or snakemake {folder}/{name}.json"
-    found = read_model(path, Rendered, f"what pqgan render writes, of each of {', '.join(contents.ITEMS)}; {again}")
+    expected = f"what pqgan render writes, of each of {', '.join(contents.items(plan))}; {again}"
+    found = read_model(path, Rendered, expected)
     item = found.content.model_dump()
     if item["item"] != name or item["scale"] != settings.name:
         raise DataError(

@@ -51,6 +51,9 @@ class Results:
             _check_sums(collected)
         self._records: dict[tuple[str, str], Record] = {}
         self._origins = {(job.chapter, job.name): self._origin(job) for job in self.jobs}
+        for job in self.jobs:
+            if "of" in job.shown:
+                self._join(("evaluate", job.shown["of"]), self._records[job.chapter, job.name])
 
     def _origin(self, job: Job) -> Origin:
         folder, any_digest = self.folder(job.chapter, job.name), self.collected is not None
@@ -58,6 +61,18 @@ class Results:
             return read_origin(folder, job, any_digest=any_digest)
         record = self._records[job.chapter, job.name] = read_record(folder, job, any_digest=any_digest)
         return Origin.model_validate(record.provenance)
+
+    def _join(self, key: tuple[str, str], apart: Record) -> None:
+        """Put what was measured apart into the record of its evaluation, where that is read."""
+        if key in self._records:
+            whole = self._records[key]
+            self._records[key] = whole.model_copy(
+                update={
+                    "measurements": [*whole.measurements, *apart.measurements],
+                    "sets": {**whole.sets, **apart.sets},
+                    "networks": {**whole.networks, **apart.networks},
+                }
+            )
 
     def folder(self, chapter: str, name: str) -> Path:
         return self._folders[chapter, name]

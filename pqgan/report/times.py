@@ -93,7 +93,7 @@ def run_times(plan: Plan, folder: Path, own_seconds: Mapping[str, float]) -> Run
     planned: dict[str, list[tuple[Path, str | None]]] = {}
     for job in plan.addressed():
         planned.setdefault(job.chapter, []).append((folder / job.chapter / f"{job.id}.tsv", job.path))
-    planned[REPORT] = [(folder / REPORT / f"{item}.tsv", None) for item in contents.ITEMS]
+    planned[REPORT] = [(folder / REPORT / f"{item}.tsv", None) for item in contents.items(plan)]
     rules, outside, known = [], 0.0, 0
     hardware = plan.settings.scale.hardware
     for phase, names in PHASES.items():

@@ -70,6 +70,8 @@ class ImageFolder(Section):
     """Keep every n-th image, counted from `first`. Unlike with `count`, a subset then still has all classes."""
     captions: CaptionTable | None = None
 
+    geometry: Literal["crop", "squash"] | None = Field(default=None, exclude_if=_is_none)
+    """How images reach the size, where it is not as the reading says (evaluation.second)."""
     archive: str | None = Field(default=None, pattern=ARCHIVE, exclude_if=_is_none)
     """Below the data root; unpacked into the first folder of path where that is not there."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=_is_none)

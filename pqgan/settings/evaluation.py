@@ -77,6 +77,15 @@ def is_of_the_authors(name: str) -> bool:
     return PUBLISHED[name].kind == "pq"
 
 
+class SecondReading(Section):
+    """The validation set once more, by another reading: a second block of columns in Table 1."""
+
+    reading: str
+    """Name of an entry of readings: its ways to compute metrics, and the role of the set in records."""
+    data: str
+    """Prepared set of the same images, by the geometry of that reading."""
+
+
 def _has_both_resolutions(sets: dict[str, str]) -> dict[str, str]:
     if set(sets) != set(HIGH_RESOLUTION):
         raise ValueError(f"has {', '.join(map(shown, sets)) or 'no role'}; allowed: {' and '.join(HIGH_RESOLUTION)}")
@@ -88,6 +97,8 @@ class EvaluationSection(Section):
 
     data: str
     """Validation set."""
+    second: SecondReading | None = None
+    """null: one reading alone."""
     high_resolution: Annotated[dict[str, str], AfterValidator(_has_both_resolutions)]
     """Role -> prepared set of the high-resolution chapter (section 4.5, appendix E): `val` at the resolution of
     fine-tuning, `double` at twice its side.
@@ -98,6 +109,8 @@ class EvaluationSection(Section):
     """
     transfer: Named[Role, str]
     """Name in Table 2 -> prepared set that plays it."""
+    transfer_apart: bool = False
+    """Whether sets of Table 2 are measured by jobs of their own, one a set, so that Table 1 does not wait for them."""
     published: Annotated[tuple[Published, ...], AfterValidator(each_once)] = ()
     """Published tokenizers that are measured too (reading 30); what is left out stays as the paper reports it."""
     codecs: Annotated[tuple[CodecName, ...], AfterValidator(each_once)] = ()

@@ -70,7 +70,19 @@ def load(path: Path | str = "params.yaml", scale: str | None = None) -> Settings
         reading = Reading.model_validate(_merge(base, chosen.overrides))
     except ValidationError as error:
         raise SettingsError(one_line(error, f"{path}: scales.{name}.overrides")) from None
+    second, named = chosen.evaluation.second, params.readings
+    if second and (second.reading not in named or second.reading == chosen.reading):
+        where = f"{path}: scales.{name}.evaluation.second.reading"
+        others = ", ".join(other for other in named if other != chosen.reading)
+        raise SettingsError(f"{where}: got {shown(second.reading)}; allowed: {others}")
     try:
-        return Settings(name=name, reading_name=chosen.reading, reading=reading, versions=params.versions, scale=chosen)
+        return Settings(
+            name=name,
+            reading_name=chosen.reading,
+            reading=reading,
+            versions=params.versions,
+            scale=chosen,
+            second_reading=named[second.reading] if second else None,
+        )
     except ValidationError as error:
         raise SettingsError(one_line(error, f"{path}: scales.{name}")) from None

@@ -1,6 +1,6 @@
 """One scale of the pipeline, and the whole of params.yaml."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -8,11 +8,11 @@ from . import shares, sides
 from .base import MOST, PositiveInt, Section, Seed
 from .configurations import PQConfig
 from .data import DataSection
-from .diffusion import AdaptSection, LDMSection
+from .diffusion import AdaptSection, Latent, LDMSection, Variant
 from .evaluation import EvaluationSection, MatchingBench, SpeedBench, is_continuous, is_of_the_authors
 from .hardware import Hardware
 from .names import BACKBONE_VAE, DOUBLE, SELECTED, VALIDATION, Name, Named, shown
-from .readings import Reading
+from .readings import MetricsReading, Reading
 from .tokenizer import FinetuneSection, Selection, TokenizerSection
 
 
@@ -60,29 +60,61 @@ class Scale(Section):
     data: DataSection
     tokenizer: TokenizerSection
     selection: Selection
-    finetune: FinetuneSection
-    adapt: AdaptSection
-    ldm: LDMSection
+    finetune: FinetuneSection | None
+    """null: nothing is fine-tuned; the selection then has no factors."""
+    adapt: AdaptSection | None
+    """null: there is no backbone, and nothing is adapted."""
+    ldm: LDMSection | None
+    """null: no latent diffusion model is trained."""
     evaluation: EvaluationSection
-    matching: MatchingBench
-    speed: SpeedBench
+    matching: MatchingBench | None
+    speed: SpeedBench | None
 
     @property
     def evaluates_backbone(self) -> bool:
         """Whether the backbone's own autoencoder is measured: a published one always, as it is a row of Tables 1 and 2;
         another one where a latent diffusion model is trained on it (Table 5)."""
-        latents = self.ldm.latents.values()
+        if self.adapt is None:
+            return False
+        latents = self.ldm.latents.values() if self.ldm else ()
         return self.adapt.backbone.source == "hub" or any(latent.tokenizer == BACKBONE_VAE for latent in latents)
+
+    @property
+    def generated_latents(self) -> dict[str, Latent]:
+        """What latent diffusion models are trained on, by name."""
+        return self.ldm.latents if self.ldm else {}
+
+    @property
+    def variants(self) -> dict[str, Variant]:
+        """What is adapted, by name."""
+        return self.adapt.variants if self.adapt else {}
+
+    @property
+    def compared_as_published(self) -> list[str]:
+        """What stands for PQGAN in Figures 1 and 7 where nothing is fine-tuned: published product quantisers."""
+        return [] if self.finetune else [*filter(is_of_the_authors, self.evaluation.published)]
+
+    def geometry_of(self, prepared: str, reading: Reading) -> Literal["crop", "squash"]:
+        """How images of a prepared set reach its size; of a set that is not planned, as the reading says."""
+        return getattr(self.data.sets.get(prepared), "geometry", None) or reading.data.geometry
+
+    @model_validator(mode="after")
+    def _chapters_that_are_left_out_leave_nothing_hanging(self) -> "Scale":
+        if self.finetune is None and self.selection.factors:
+            raise ValueError("finetune is null beside selection.factors, which are fine-tuned; allowed: no factors")
+        if (self.adapt is None) != (self.speed is None):
+            raise ValueError("adapt and speed: one of them is null; allowed: both, as what was adapted is timed")
+        return self
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Scale":
         uses = {
             "tokenizer.data": self.tokenizer.data,
-            "finetune.data": self.finetune.data,
-            "adapt.data": self.adapt.data,
-            "ldm.data": self.ldm.data,
-            "ldm.reference": self.ldm.reference,
+            **({"finetune.data": self.finetune.data} if self.finetune else {}),
+            **({"adapt.data": self.adapt.data} if self.adapt else {}),
+            **({"ldm.data": self.ldm.data, "ldm.reference": self.ldm.reference} if self.ldm else {}),
             "evaluation.data": self.evaluation.data,
+            **({"evaluation.second.data": self.evaluation.second.data} if self.evaluation.second else {}),
             **{f"evaluation.high_resolution.{role}": used for role, used in self.evaluation.high_resolution.items()},
             **{f"evaluation.transfer.{name}": used for name, used in self.evaluation.transfer.items()},
         }
@@ -90,14 +122,14 @@ class Scale(Section):
             if used not in self.data.sets:
                 raise ValueError(f"{key} is {shown(used)}; allowed: {', '.join(self.data.sets)}")
         factors = set(self.selection.factors)
-        for name, variant in self.adapt.variants.items():
+        for name, variant in self.variants.items():
             if variant.F not in factors:
                 raise ValueError(f"adapt.variants.{name}.F is {variant.F}; allowed: {sorted(factors)}, the selected")
         known = [f"{SELECTED}{factor}" for factor in self.selection.factors] + [
-            BACKBONE_VAE,
+            *([BACKBONE_VAE] if self.adapt else []),
             *self.tokenizer.designs,
         ]
-        for name, latent in self.ldm.latents.items():
+        for name, latent in self.generated_latents.items():
             if latent.tokenizer not in known:
                 raise ValueError(
                     f"ldm.latents.{name}.tokenizer is {shown(latent.tokenizer)}; allowed: {', '.join(known[:4])}, "
@@ -118,7 +150,8 @@ class Scale(Section):
 
     @model_validator(mode="after")
     def _continuous_models_are_planned(self) -> "Scale":
-        known = [BACKBONE_VAE, *filter(is_continuous, self.evaluation.published), *self.tokenizer.continuous]
+        backbone = [BACKBONE_VAE] if self.adapt else []
+        known = [*backbone, *filter(is_continuous, self.evaluation.published), *self.tokenizer.continuous]
         for name in self.evaluation.continuous:
             if name not in known:
                 raise ValueError(f"evaluation.continuous has {shown(name)}; allowed: {', '.join(known)}")
@@ -126,7 +159,7 @@ class Scale(Section):
 
     @model_validator(mode="after")
     def _weights_are_measured_once(self) -> "Scale":
-        own = self.adapt.backbone.published_vae
+        own = self.adapt.backbone.published_vae if self.adapt else None
         if own in self.evaluation.published:
             raise ValueError(
                 f"evaluation.published has {own}, the autoencoder of adapt.backbone, which is measured as "
@@ -135,13 +168,25 @@ class Scale(Section):
         return self
 
     @model_validator(mode="after")
+    def _roles_are_apart(self) -> "Scale":
+        second = self.evaluation.second
+        if second and second.reading in (VALIDATION, *self.evaluation.transfer):
+            raise ValueError(
+                f"evaluation.second.reading is {second.reading}, the role of another set; allowed: roles of "
+                "evaluation.transfer that are no names of readings"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_apart(self) -> "Scale":
         # a latent may be called as the authors' tokenizer is, which no latent diffusion model is trained on
         rivals = [name for name in self.evaluation.published if not is_of_the_authors(name)]
         taken = [*self.tokenizer.configs, *rivals, BACKBONE_VAE]
-        for name in self.ldm.latents:
+        for name in self.generated_latents:
             if name in taken:
                 raise ValueError(f"ldm.latents has {name}, the name of a tokenizer; allowed: a name of its own")
+        if self.ldm is None:
+            return self
         side, reference = self.ldm.resolution, self.ldm.reference
         if side != self.data.sets[reference].size:
             scaled = f"{reference}-{side}"
@@ -216,11 +261,41 @@ class Settings(Section):
     reading: Reading
     versions: Versions
     scale: Scale
+    second_reading: Reading | None = None
+    """That of evaluation.second, by which the validation set is measured once more."""
+
+    def metrics_of(self, role: str) -> MetricsReading:
+        """Which way to compute a metric is the headline on the set of a role."""
+        return self.second_reading.metrics if self.is_second(role) else self.reading.metrics
+
+    def is_second(self, role: str) -> bool:
+        """Whether a role is that of the validation set by the second reading."""
+        second = self.scale.evaluation.second
+        return second is not None and role == second.reading
+
+    @model_validator(mode="after")
+    def _second_set_is_made_by_its_reading(self) -> "Settings":
+        second = self.scale.evaluation.second
+        if second is None:
+            return self
+        wanted, found = self.second_reading.data.geometry, self.scale.geometry_of(second.data, self.reading)
+        measured = (self.reading.metrics.lpips, *self.scale.evaluation.features.lpips)
+        if self.second_reading.metrics.lpips not in measured:
+            raise ValueError(
+                f"evaluation.features.lpips lacks {self.second_reading.metrics.lpips}, the backbone of the reading "
+                f"{second.reading}; allowed: with it"
+            )
+        if wanted != found and self.scale.data.sets[second.data].source == "folder":
+            raise ValueError(
+                f"evaluation.second.data is {second.data}, cut by the geometry {found}; allowed: a set with geometry: "
+                f"{wanted}, that of the reading {second.reading}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _factors_divide(self) -> "Settings":
         key, side = "reading.adaptation.stage1_resolution", self.reading.adaptation.stage1_resolution
-        for variant in self.scale.adapt.variants.values():
+        for variant in self.scale.variants.values():
             sides.check_one(key, side, variant.F, sides.backbone_division(self.scale))
         return self
 

@@ -38,10 +38,12 @@ def check_one(scale: "Scale", chapter: str, key: str, batch: int) -> None:
 
 def _batches(scale: "Scale") -> Iterator[tuple[str, str, int]]:
     """Chapter, key and images an update of each training; the batch of the tokenizer's is the reading's."""
-    yield "finetune", "finetune.batch", scale.finetune.batch
-    for name, variant in scale.adapt.variants.items():
+    if scale.finetune:
+        yield "finetune", "finetune.batch", scale.finetune.batch
+    for name, variant in scale.variants.items():
         where = f"adapt.variants.{name}"
         yield "adapt", f"{where}.stage1.batch", variant.stage1.batch
         for number, phase in enumerate(variant.stage2):
             yield "adapt", f"{where}.stage2.{number}.batch", phase.batch
-    yield "ldm", "ldm.batch", scale.ldm.batch
+    if scale.ldm:
+        yield "ldm", "ldm.batch", scale.ldm.batch

@@ -20,7 +20,7 @@ def check(scale: "Scale") -> None:
     division = backbone_division(scale)
     for key, side, factor in _adapted_sides(scale):
         check_one(key, side, factor, division)
-    for factor in sorted(_latent_factors(scale)):
+    for factor in sorted(_latent_factors(scale)):  # none where there is no ldm
         check_one("ldm.resolution", scale.ldm.resolution, factor, scale.ldm.unet.division)
 
 
@@ -43,7 +43,11 @@ def check_one(key: str, side: int, factor: int, division: int = 1) -> None:
 
 
 def backbone_division(scale: "Scale") -> int:
-    """By what the backbone's U-Net divides the sides of a latent; 1 where that is not known without its files."""
+    """By what the backbone's U-Net divides the sides of a latent; 1 where that is not known without its files, or where
+    there is none.
+    """
+    if scale.adapt is None:
+        return 1
     try:
         return scale.adapt.backbone.architecture.unet.division
     except SettingsError:
@@ -52,6 +56,8 @@ def backbone_division(scale: "Scale") -> int:
 
 def _adapted_sides(scale: "Scale") -> Iterator[tuple[str, int, int]]:
     """Setting, side in pixels and F of all that the backbone's U-Net meets."""
+    if scale.adapt is None:
+        return
     yield "speed.baseline_size", scale.speed.baseline_size, scale.adapt.backbone.factor
     for name, variant in scale.adapt.variants.items():
         where = f"adapt.variants.{name}"
@@ -73,18 +79,21 @@ def _sides(scale: "Scale") -> dict[str, tuple[int, set[int]]]:
     section = scale.tokenizer
     elsewhere = measured | selected
     elsewhere |= {config.F for config in section.designs.values() if config.kind in ("kl", "linear")}
-    found = {
-        "tokenizer.training.resolution": (scale.tokenizer.training.resolution, trained),
-        "finetune.training.resolution": (scale.finetune.training.resolution, selected),
-        "matching.resolution": (scale.matching.resolution, {scale.matching.F}),
-    }
+    found: dict[str, tuple[int, set[int]]] = {}
+    if section.training:
+        found["tokenizer.training.resolution"] = (section.training.resolution, trained)
+    if scale.finetune:
+        found["finetune.training.resolution"] = (scale.finetune.training.resolution, selected)
+    if scale.matching:
+        found["matching.resolution"] = (scale.matching.resolution, {scale.matching.F})
     if section.with_shortcut:
         found["tokenizer.with_shortcut.training.resolution"] = (section.with_shortcut.training.resolution, trained)
     evaluation = scale.evaluation
     evaluated = [(prepared, elsewhere) for prepared in evaluation.transfer.values()]
-    compared = {_factor(scale, name) for name in evaluation.continuous}
+    compared = {_factor(scale, name) for name in (*evaluation.continuous, *scale.compared_as_published)}
     evaluated += [(prepared, selected | compared) for prepared in evaluation.high_resolution.values()]
     evaluated += [(evaluation.data, trained | measured)]
+    evaluated += [(evaluation.second.data, trained | measured)] if evaluation.second else []
     for prepared, factors in evaluated:
         key = f"data.sets.{prepared}.size"
         _, known = found.get(key, (0, set()))
@@ -93,7 +102,7 @@ def _sides(scale: "Scale") -> dict[str, tuple[int, set[int]]]:
 
 
 def _latent_factors(scale: "Scale") -> set[int]:
-    return {_factor(scale, latent.tokenizer) for latent in scale.ldm.latents.values()}
+    return {_factor(scale, latent.tokenizer) for latent in scale.generated_latents.values()}
 
 
 def _factor(scale: "Scale", tokenizer: str) -> int:

@@ -93,11 +93,14 @@ class Linear(Section):
     """Passes of k-means over them, at most."""
     side: Side | None = None
     """Shortest side of the images, pixels; null: that of the training's."""
+    scaling_images: PositiveInt | None = None
+    """Images the latent scaling factor is measured on; null: as many as of the training's."""
 
     @model_serializer(mode="wrap")
-    def _side_where_there_is_one(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _later_ones_where_they_are_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # addresses are those of the time before there was the choice
-        return {key: value for key, value in dump(self).items() if key != "side" or value is not None}
+        later = ("side", "scaling_images")
+        return {key: value for key, value in dump(self).items() if key not in later or value is not None}
 
 
 class WithShortcut(Section):
@@ -133,8 +136,9 @@ class TokenizerSection(Section):
     data: str
     """Name of the training set."""
     trunks: dict[Factor, Trunk]
-    discriminator: Discriminator
-    training: Training
+    discriminator: Discriminator | None
+    training: Training | None
+    """null, and the discriminator too: nothing is trained; linear tokenizers are fitted."""
     codebook: Codebook = Codebook()
     linear: Linear = Linear()
     with_shortcut: WithShortcut | None = None
@@ -143,6 +147,17 @@ class TokenizerSection(Section):
     sweep: tuple[SweepConfig, ...]
     """Configurations besides the grid's."""
     baselines: tuple[TokenizerConfig, ...]
+
+    @model_validator(mode="after")
+    def _what_is_trained_says_how(self) -> "TokenizerSection":
+        if (self.training is None) != (self.discriminator is None):
+            raise ValueError("training and discriminator: one of them is null; allowed: both or neither")
+        if self.training is None:
+            if trained := [name for name, config in self.configs.items() if config.kind != "linear"]:
+                raise ValueError(f"training is null beside {trained[0]}; allowed: nothing but kind: linear")
+            if self.configs and None in (self.linear.side, self.linear.scaling_images):
+                raise ValueError("training is null; allowed: linear with a side and scaling_images of its own")
+        return self
 
     @model_validator(mode="after")
     def _trunks_fit(self) -> "TokenizerSection":
@@ -181,6 +196,8 @@ class TokenizerSection(Section):
 
     @model_validator(mode="after")
     def _images_suffice(self) -> "TokenizerSection":
+        if self.training is None:
+            return self
         images, side = self.codebook.kmeans_images, self.training.resolution
         least = {c.name: c.images_for_codebooks(side) for c in self.configs.values() if isinstance(c, PQConfig)}
         if images and least and images < max(least.values()):
@@ -243,9 +260,19 @@ class TokenizerSection(Section):
         """How a configuration is trained."""
         return self.with_shortcut.training if isinstance(config, PQConfig) and config.path else self.training
 
-    def fitted_side(self, training: Training) -> int:
+    def fitted_side(self, training: Training | None) -> int:
         """Shortest side of the images that a linear path is fitted to, pixels."""
         return self.linear.side or training.image_side
+
+    @property
+    def fitted_resolution(self) -> int:
+        """Side of the images that a fitted tokenizer is then looked at with, pixels."""
+        return self.training.resolution if self.training else self.linear.side
+
+    @property
+    def fitted_scaling_images(self) -> int:
+        """Images that the scaling factor of a fitted tokenizer is measured on."""
+        return self.linear.scaling_images or self.training.scaling_images
 
     @cached_property
     def product(self) -> dict[str, PQConfig]:

@@ -139,7 +139,8 @@ def _train(
         return supply(range(first, steps), fabric.global_rank, fabric.world_size)
 
     def write(result: Path) -> None:
-        model.register_to_config(scaling_factor=scaling_factor(settings, model, prepared, training, fabric.device))
+        side, images = training.resolution, training.scaling_images
+        model.register_to_config(scaling_factor=scaling_factor(settings, model, prepared, side, images, fabric.device))
         model.save_pretrained(result)
         save_file(
             {name: tensor.contiguous() for name, tensor in discriminator.state_dict().items()}, result / DISCRIMINATOR
@@ -156,6 +157,6 @@ def _train(
             steps=steps,
             log_every=training.log_every,
             name=job.id,
-            pictures=lambda: reconstructions(settings, model, prepared, training, fabric.device),
+            pictures=lambda: reconstructions(settings, model, prepared, training.resolution, fabric.device),
         )
         publish(fabric, folder, state, job, out, write)

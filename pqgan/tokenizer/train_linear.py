@@ -29,7 +29,7 @@ def fit_linear(settings: Settings, job: Job, config: LinearConfig, *, data: Path
         out: folder of the fitted model.
     """
     scale, reading = settings.scale, settings.reading
-    training = scale.tokenizer.training
+    section, side = scale.tokenizer, scale.tokenizer.fitted_resolution
     seed = scale.seed if config.seed is None else config.seed
     fabric = training_fabric(scale.hardware, "32-true", job.chapter)
     prepared = PreparedSet(data)
@@ -39,7 +39,7 @@ def fit_linear(settings: Settings, job: Job, config: LinearConfig, *, data: Path
         return training_batches(
             prepared,
             batch=reading.training.total_batch,
-            resolution=training.resolution,
+            resolution=side,
             steps=range(first, 1),
             seed=seed,
             geometry=reading.data.geometry,
@@ -49,11 +49,12 @@ def fit_linear(settings: Settings, job: Job, config: LinearConfig, *, data: Path
         )
 
     def step(number: int, batch: Batch) -> Iterator[Update]:
-        start_from_components(fabric, settings, model, prepared, scale.tokenizer.fitted_side(training), seed)
+        start_from_components(fabric, settings, model, prepared, section.fitted_side(section.training), seed)
         return iter(())
 
     def write(result: Path) -> None:
-        model.register_to_config(scaling_factor=scaling_factor(settings, model, prepared, training, fabric.device))
+        images = section.fitted_scaling_images
+        model.register_to_config(scaling_factor=scaling_factor(settings, model, prepared, side, images, fabric.device))
         model.save_pretrained(result)
 
     with open_run(fabric, run, {"settings": job.settings_digest, "data": prepared.digest}) as folder:
@@ -68,6 +69,6 @@ def fit_linear(settings: Settings, job: Job, config: LinearConfig, *, data: Path
             steps=1,
             log_every=1,
             name=job.id,
-            pictures=lambda: reconstructions(settings, model, prepared, training, fabric.device),
+            pictures=lambda: reconstructions(settings, model, prepared, side, fabric.device),
         )
         publish(fabric, folder, state, job, out, write)

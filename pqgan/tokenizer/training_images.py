@@ -8,18 +8,17 @@ from torch import Tensor
 from pqgan.data.batches import Batch, evaluation_batches
 from pqgan.data.prepared import PreparedSet
 from pqgan.settings import Settings
-from pqgan.settings.tokenizer import Training
 
 from .load import wrap
 
 
 def _images(
-    settings: Settings, prepared: PreparedSet, training: Training, limit: int, device: torch.device
+    settings: Settings, prepared: PreparedSet, resolution: int, limit: int, device: torch.device
 ) -> Iterator[Batch]:
     return evaluation_batches(
         prepared,
         batch=settings.scale.evaluation.batch,
-        resolution=training.resolution,
+        resolution=resolution,
         geometry=settings.reading.data.geometry,
         images=range(min(limit, len(prepared))),
         device=device,
@@ -28,14 +27,14 @@ def _images(
 
 @torch.inference_mode()
 def reconstructions(
-    settings: Settings, model, prepared: PreparedSet, training: Training, device: torch.device
+    settings: Settings, model, prepared: PreparedSet, resolution: int, device: torch.device
 ) -> dict[str, Tensor]:
-    """The set's first images above their reconstructions, as one picture (3, 2 H, n W), uint8."""
+    """The set's first images, of a side in pixels, above their reconstructions: one picture (3, 2 H, n W), uint8."""
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     tokenizer, count = wrap(model), settings.scale.upkeep.pictures
     rows = [
         torch.cat([batch.images, tokenizer.reconstruct(batch.images)], dim=2)  # (B, 3, 2 H, W)
-        for batch in _images(settings, prepared, training, count, device)
+        for batch in _images(settings, prepared, resolution, count, device)
     ]
     model.train().requires_grad_(True)
     for parameter in frozen:
@@ -45,11 +44,11 @@ def reconstructions(
 
 
 @torch.inference_mode()
-def scaling_factor(settings: Settings, model, prepared: PreparedSet, training: Training, device) -> float:
-    """1 / standard deviation of the latents over training images (reading 21)."""
+def scaling_factor(settings: Settings, model, prepared: PreparedSet, resolution: int, images: int, device) -> float:
+    """1 / standard deviation of the latents over training images, so many of a side in pixels (reading 21)."""
     tokenizer = wrap(model)
     count, total, squares = 0, 0.0, 0.0
-    for batch in _images(settings, prepared, training, training.scaling_images, device):
+    for batch in _images(settings, prepared, resolution, images, device):
         latents = tokenizer.encode(batch.images).double()
         count += latents.numel()
         total += latents.sum().item()

@@ -61,6 +61,7 @@ def test_gpus_are_those_of_the_appendix():
     assert estimate.named_gpus() == {
         "tokenizer": "A100",
         "evaluate": "A100",
+        "evaluate_transfer": "A100",
         "finetune": "H100",
         "evaluate_finetuned": "H100",
         "adapt": "H200",

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from PIL import Image, ImageFilter
 from whole_plan import whole_plan
 
+from pqgan.baselines import PUBLISHED
 from pqgan.job import Job
 from pqgan.provenance import provenance
 from pqgan.records import FeatureNetwork, Measurement, Record, write_record
@@ -36,10 +38,10 @@ class Synthetic:
     Args:
         settings: of the scale.
         root: stands for the repository's root.
-        items: whose results are written.
+        items: whose results are written; of all where None.
     """
 
-    def __init__(self, settings: Settings, root: Path, items: Iterable[str] = contents.ITEMS):
+    def __init__(self, settings: Settings, root: Path, items: Iterable[str] | None = None):
         self.settings = settings
         self.plan = whole_plan(settings)
         self.root = root
@@ -51,7 +53,7 @@ class Synthetic:
             "device": "test processor (1 of 2 threads)",
             "finished": "2025-01-02T03:04:05+00:00",
         }
-        for item in items:
+        for item in contents.items(self.plan) if items is None else items:
             for job in contents.inputs(self.plan, item):
                 if not self.folder(job).exists():
                     self.write(job)
@@ -71,6 +73,7 @@ class Synthetic:
         folder.mkdir(parents=True)
         {
             "evaluate": self._evaluation,
+            "evaluate_transfer": self._evaluation,
             "evaluate_finetuned": self._evaluation,
             "select": self._selection,
             "speed": self._speed,
@@ -121,6 +124,10 @@ class Synthetic:
     def config(self, name: str):
         if name == BACKBONE_VAE:
             return KLConfig(kind="kl", F=8, d=4)
+        if name in PUBLISHED:
+            about = PUBLISHED[name]
+            own = {key: getattr(about, key) for key in ("kind", "F", "d", "S", "K")}
+            return SimpleNamespace(name=name, seed=None, **own)
         configs = self.settings.scale.tokenizer.configs
         if name not in configs:
             name = self.chosen(int(name.rpartition("-f")[2]))
@@ -144,7 +151,9 @@ class Synthetic:
     def _codec(self, job: Job) -> None:
         codec, bits = parse(job.name)
         subject = {"kind": "codec", "method": METHODS[codec], "target": bits, "library": "Pillow 1.2, libcodec 3"}
-        subject |= {"parameters": 0, "encoded": {"val": {"quality": round(20 * bits), "subsampling": "4:2:0"}}}
+        roles = {role.removeprefix("set-"): used.name for role, used in job.inputs.items() if role.startswith("set-")}
+        written = {"quality": round(20 * bits), "subsampling": "4:2:0"}
+        subject |= {"parameters": 0, "encoded": dict.fromkeys(roles, written)}
         reached, better = 0.98 * bits, 1 + (codec == "webp")
         rows = [
             {"metric": "psnr", "value": 26 + 3 * bits + better, "unit": "dB", "protocol": "mean over images"},
@@ -153,19 +162,23 @@ class Synthetic:
             {"metric": "cmmd", "value": 0.1 / bits, "protocol": "sigma 10, x1000", "network": CLIP},
             {"metric": "bits_per_pixel", "value": reached, "unit": "bit", "protocol": "as stored: files"},
         ]
-        self.record(job, "reconstruction", subject, [Measurement(on="val", n=48, **row) for row in rows], val="val")
+        made = [Measurement(on=role, n=48, **row) for role in roles for row in rows]
+        self.record(job, "reconstruction", subject, made, **roles)
 
     def _evaluation(self, job: Job, folder: Path) -> None:
         if job.name in self.settings.scale.evaluation.codecs:
             self._codec(job)
             return
-        config = self.config(job.name)
+        name = job.shown.get("of", job.name)
+        config = self.config(name)
         finetuned = 1.5 * job.name.startswith("finetuned") - 10 * (job.name == BACKBONE_VAE)
         psnr = self.psnr(config.name) + finetuned
         subject = {"kind": config.kind, "F": config.F, "d": config.d, "parameters": 70_000}
         subject["stage"] = "backbone" if job.name == BACKBONE_VAE else job.name.partition("-")[0]
-        if config.kind != "kl":
+        if config.kind not in ("kl", "tiny"):
             subject |= {"S": getattr(config, "S", 1), "K": config.K}
+        if name in PUBLISHED:
+            subject |= {"published": name, "method": PUBLISHED[name].method, "latent": PUBLISHED[name].latent}
         measurements = []
         roles = {role.removeprefix("set-"): other.name for role, other in job.inputs.items() if role.startswith("set-")}
         for number, role in enumerate(roles):

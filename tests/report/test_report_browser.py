@@ -65,7 +65,7 @@ def test_claims_are_read_without_scrolling_sideways(browser, width):
     table = "document.querySelector('#table_claims .scroll')"
     assert browser.evaluate(f"{table}.scrollWidth - {table}.clientWidth") <= 0
     verdicts = browser.evaluate(
-        f"Array.from({table}.querySelectorAll('tr.group strong')).map(words => words.innerText)"
+        f"Array.from({table}.querySelectorAll('tr.group strong')).map(words => words.textContent)"
     )
     assert len(verdicts) == 34
     assert set(verdicts) <= {"holds", "does not hold", "not resolved at this scale"}

@@ -138,7 +138,7 @@ SWEEP = "scales.smoke.tokenizer.sweep"
         (
             "scale",
             "huge",
-            ["scale", "'huge'", "smoke, mini, mini-cpu, mini-cpu-long, mini-cpu-upkeep, mini-best, paper"],
+            ["scale", "'huge'", "smoke, mini, mini-cpu, mini-cpu-long, mini-cpu-upkeep, mini-best, released, paper"],
         ),
     ],
 )

@@ -171,6 +171,12 @@ def named_checkout(tmp_path) -> Callable[..., Checkout]:
 
 
 @pytest.fixture
+def checkout_with(tmp_path) -> Callable[..., Checkout]:
+    """Makes one whose params.yaml a function makes of ours."""
+    return lambda params: new_checkout(tmp_path / "checkout", params)
+
+
+@pytest.fixture
 def paper(tmp_path) -> Checkout:
     """At the paper's own settings."""
     return new_checkout(tmp_path / "checkout", lambda raw: raw)

@@ -86,7 +86,7 @@ rule bench_sampling:
         **resources_of("speed"),
     params:
         job=which,
-        backbone=PLAN.job("backbone", "backbone").path,
+        backbone=lambda wildcards: planned_job("speed", wildcards).inputs["backbone"].path,
         generator=generator_options,
     shell:
         "pqgan bench sampling {params.job:q} --backbone {params.backbone:q} {params.generator:q}"

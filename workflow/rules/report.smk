@@ -65,7 +65,7 @@ rule render_figure:
 
 rule report_page:
     input:
-        rendered=expand("reports/{item}.json", item=contents.ITEMS),
+        rendered=expand("reports/{item}.json", item=contents.items(PLAN)),
     output:
         report(
             "reports/report.html",

@@ -3,7 +3,7 @@
 
 rule summary:
     input:
-        tables=[f"reports/{item}.json" for item in contents.ITEMS if item.startswith("table")],
+        tables=[f"reports/{item}.json" for item in contents.items(PLAN) if item.startswith("table")],
     output:
         "reports/metrics.json",
     log:

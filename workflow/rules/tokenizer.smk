@@ -44,6 +44,30 @@ rule evaluate_tokenizer:
         "{resources.launcher}pqgan evaluate-tokenizer {params.job:q} {params.options:q} --out {output:q} &> {log:q}"
 
 
+# Where each set of Table 2 is measured by itself.
+rule evaluate_transfer:
+    input:
+        model=made_from("evaluate_transfer", "model"),
+        sets=made_from_all("evaluate_transfer", "set-"),
+        references=made_from_all("evaluate_transfer", "reference-"),
+    output:
+        directory(place("evaluate_transfer")),
+    log:
+        log_of("evaluate_transfer"),
+    benchmark:
+        benchmark_of("evaluate_transfer")
+    wildcard_constraints:
+        id=planned("evaluate_transfer"),
+    threads: HARDWARE.cpus
+    resources:
+        **resources_of("evaluate_transfer"),
+    params:
+        job=which,
+        options=evaluation_options("evaluate_transfer"),
+    shell:
+        "{resources.launcher}pqgan evaluate-transfer {params.job:q} {params.options:q} --out {output:q} &> {log:q}"
+
+
 # What follows from a selection has an address once it is made, hence a checkpoint.
 checkpoint select_tokenizer:
     input:
@@ -67,4 +91,4 @@ checkpoint select_tokenizer:
 
 rule tokenizers:
     input:
-        *chapter_paths("tokenizer", "evaluate", "select"),
+        *chapter_paths("tokenizer", "evaluate", "evaluate_transfer", "select"),

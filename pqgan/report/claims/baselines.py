@@ -45,6 +45,8 @@ def beats_all(factor: int) -> Callable[[Evidence], list[Finding]]:
 
 def _over_trained(evidence: Evidence, pq: str, rivals: Iterable[str], words: str) -> list[Finding]:
     rivals = list(rivals)
+    if not evidence.trains:
+        return []
     if not rivals:
         return [needs("a VQ or KL autoencoder in the sweep or its baselines")]
     found = []
@@ -179,12 +181,24 @@ def _if_small(evidence: Evidence, factor: int, pq: str) -> list[Finding]:
     most = max(line.model.K for line in quantised)
     lines = [line for line in quantised if most == line.model.K]
     words = f"by this metric the best of {len(larger)} VQ of F={factor} with more than K={K}"
-    trained = _over_trained(evidence, pq, larger, words) if larger else [needs(f"VQ of F={factor}, K above {K}")]
+    trained = _over_trained(evidence, pq, larger, words)
+    if evidence.trains and not larger:
+        trained = [needs(f"VQ of F={factor}, K above {K}")]
     return [*trained, *_over_published(evidence, pq, lines)]
 
 
 def over_kl(evidence: Evidence) -> list[Finding]:
-    """The selected PQ of each F with a KL autoencoder of the same trunk, less that autoencoder."""
+    """The selected PQ of each F with a KL autoencoder of the same trunk, less that autoencoder.
+
+    Where nothing is trained, less the published autoencoder of the same framework and F.
+    """
+    if not evidence.trains:
+        lines = [line for line in cells.baselines(cells.table1(evidence.paper)) if is_kl(line)]
+        return of_selected(
+            evidence,
+            (FINE, COARSE),
+            lambda factor, pq: _over_published(evidence, pq, [line for line in lines if factor == line.model.F]),
+        )
     found = []
     for kl, config in evidence.designs.items():
         if config.kind != "kl":

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pqgan.settings.names import BASELINE
+from pqgan.settings.scale import Scale
 
 from . import baselines, cells, codebooks, generation, matching, resolution, speed, sweep, transfer
 from .cells import Cells
@@ -33,7 +35,20 @@ class Claim:
         """Whether reconstructions of the validation set test it: those of trainings, and of published models."""
         return all(test.__module__ in _OF_TRAININGS for test in self.tests)
 
+    def is_planned(self, scale: Scale) -> bool:
+        """Whether a scale has the parts that test it; null in its settings is none."""
+        return all(_NEEDS[test.__module__](scale) for test in self.tests if test.__module__ in _NEEDS)
 
+
+_NEEDS: dict[str, Callable[[Scale], Any]] = {
+    sweep.__name__: lambda scale: scale.tokenizer.training,
+    codebooks.__name__: lambda scale: scale.tokenizer.training,
+    generation.__name__: lambda scale: scale.ldm,
+    speed.__name__: lambda scale: scale.speed,
+    matching.__name__: lambda scale: scale.matching,
+    resolution.__name__: lambda scale: scale.finetune,
+}
+"""Module of tests -> the part of a scale that they need; of the others, evaluations, every scale has some."""
 _OF_TRAININGS = {module.__name__ for module in (sweep, codebooks, baselines)}
 
 
@@ -202,6 +217,7 @@ CLAIMS = (
     ),
 )
 """In the order of the paper; the number of each is its place."""
+NUMBERS = {claim.text: number for number, claim in enumerate(CLAIMS, 1)}
 
 OWN = (
     Claim(
@@ -227,7 +243,7 @@ class Judged:
 
 
 def judged(claims: Iterable[Claim], evidence: Evidence) -> list[Judged]:
-    """Claims put to the test."""
+    """Claims put to the test, of those that the scale has the parts for."""
     return [
         Judged(
             claim,
@@ -236,6 +252,7 @@ def judged(claims: Iterable[Claim], evidence: Evidence) -> list[Judged]:
             claim.cells(evidence.paper) if claim.cells else [],
         )
         for claim in claims
+        if claim.is_planned(evidence.settings.scale)
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pqgan.baselines import PUBLISHED
 from pqgan.plan import Plan
 from pqgan.records import Measurement, Record
 from pqgan.settings import PQConfig
@@ -58,6 +59,12 @@ class Evidence:
         for name, config in tested.items():
             seed = plan.settings.scale.seed if config.seed is None else config.seed
             self.trainings[config.design][seed] = name
+        # where nothing is trained and selected, the authors' own tokenizers are what is tested
+        self._released = {PUBLISHED[n].F: n for n in plan.settings.scale.compared_as_published if network == "trunk"}
+        for name in self._released.values():
+            about = PUBLISHED[name]
+            self.designs[name] = PQConfig(F=about.F, d=about.d, S=about.S, K=about.K)
+            self.trainings[name] = {plan.settings.scale.seed: name}
         self.best = plan.settings.reading.best
         self.beside: list[Measurement] = []
         """What was asked for one by one."""
@@ -98,10 +105,13 @@ class Evidence:
         return sum(config.design == name for config in self.settings.scale.tokenizer.configs.values())
 
     def selected(self, factor: int) -> str | None:
-        """The configuration of a factor F that the selection chose, with this network; None where there is none."""
+        """The configuration of a factor F that the selection chose, with this network; None where there is none.
+
+        Where nothing is selected at all, the authors' published one.
+        """
         factors = self.settings.scale.selection.factors
         if factor not in factors:
-            return None
+            return self._released.get(factor)
         run = self._results.selected(factor).run
         return run if self.network == "trunk" else self.named(self.settings.scale.tokenizer.configs[run])
 
@@ -148,9 +158,15 @@ class Evidence:
         return found
 
     @property
+    def trains(self) -> bool:
+        """Whether the scale trains anything; linear tokenizers are fitted."""
+        return self.settings.scale.tokenizer.training is not None
+
+    @property
     def backbone_is_published(self) -> bool:
         """Whether it is Stable Diffusion 2.1: what else a hub has is not the paper's."""
-        return self.settings.scale.adapt.backbone.published_vae is not None
+        adapt = self.settings.scale.adapt
+        return adapt is not None and adapt.backbone.published_vae is not None
 
     @property
     def matching(self) -> Record:

@@ -17,7 +17,7 @@ CHAPTER = "generation"
 def _latents(evidence: Evidence) -> dict[str, tuple[str, Measurement]]:
     """Label -> name of the tokenizer, gFID; of the latents with a trained tokenizer."""
     found = {}
-    for name, latent in evidence.settings.scale.ldm.latents.items():
+    for name, latent in evidence.settings.scale.generated_latents.items():
         value = evidence.value(CHAPTER, name, "gfid")
         untrained = latent.tokenizer == BACKBONE_VAE and not evidence.backbone_is_published
         if value is not None and not untrained:

@@ -102,7 +102,7 @@ def _beside(evidence: Evidence, name: str, metric: str, on: str) -> Finding:
 
 def quick_reconstructs_better(evidence: Evidence) -> list[Finding]:
     """The fine-tuned tokenizer that PQSD-Quick decodes with, less the VAE at the resolution of fine-tuning."""
-    quick = evidence.settings.scale.adapt.variants.get(QUICK)
+    quick = evidence.settings.scale.variants.get(QUICK)
     if quick is None:
         return [needs(f"the variant {QUICK}")]
     lacking, name = _lacking(evidence, ON), f"finetuned-f{quick.F}"

@@ -62,9 +62,9 @@ def _moved(evidence: Evidence, metric: str, role: str, judged: Callable[[Estimat
 def _models(evidence: Evidence) -> dict[str, str]:
     """Label -> name of the models of Table 2: the selected, KL autoencoders, published ones."""
     selected = filter(None, (evidence.selected(factor) for factor in evidence.settings.scale.selection.factors))
-    return {name: name for name in (*selected, *_kl(evidence))} | {
-        str(model): name for name, model in evidence.published().items()
-    }
+    own = [*selected, *_kl(evidence)]
+    published = {str(model): name for name, model in evidence.published().items() if name not in own}
+    return {name: name for name in own} | published
 
 
 def _shown(evidence: Evidence, role: str) -> str:

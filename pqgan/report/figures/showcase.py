@@ -89,23 +89,32 @@ def figure_finetuned(settings: Settings, plan: Plan, results: Results) -> Pictur
 
 
 def _beside_the_vae(settings: Settings, plan: Plan, results: Results, item: str, shown: Mapping[str, slice]) -> Picture:
-    vae, *finetuned = contents.beside_the_vae(plan)
+    vae, *ours = contents.beside_the_vae(plan)
     record = results.record(CHAPTER, vae)
     name = wording.autoencoder(settings, record)
     plays = "" if name == wording.STABLE_DIFFUSION_VAE else "in the role of the SD VAE"
     methods = [Method(vae, "\n".join(filter(None, (f"{name}, F = {record.subject['F']}", plays))))]
     tuned = []
-    for each in finetuned:
+    for each in ours:
         subject = results.record(CHAPTER, each).subject
-        methods.append(Method(each, "PQGAN, F = {F}".format(**subject)))
+        theirs = ", authors' weights" if "published" in subject else ""
+        methods.append(Method(each, f"PQGAN, F = {subject['F']}{theirs}"))
         tuned.append("d = {d}, S = {S}, K = {K} at F = {F}".format(**subject))
     role = f"{plays}, which the paper shows here" if plays else "as in the paper"
     untrained = "; its weights are random and untrained, so that its pictures say nothing of a trained VAE"
     says = (
         f"the reconstructions of the {name} ({role}{untrained if wording.UNTRAINED in name else ''}) and of PQGAN, "
-        f"fine-tuned at {settings.scale.finetune.training.resolution} px ({wording.listed(tuned)})"
+        f"{_as_what(settings)} ({wording.listed(tuned)})"
     )
     return _compare(settings, results, item, methods, [Block(*each) for each in shown.items()], says)
+
+
+def _as_what(settings: Settings) -> str:
+    """What has become of PQGAN's tokenizers before they reconstruct images of a high resolution."""
+    tuned = settings.scale.finetune
+    if tuned:
+        return f"fine-tuned at {tuned.training.resolution} px"
+    return "the authors' weights for 256 px, where the paper shows tokenizers that were fine-tuned at 768 px"
 
 
 def _compare(

@@ -7,7 +7,7 @@ from pqgan.plan import Plan
 from pqgan.settings import Settings
 
 from .. import contents, formats, wording
-from ..claims.catalogue import CLAIMS, OWN, Judged, judged, summary
+from ..claims.catalogue import CLAIMS, NUMBERS, OWN, Judged, judged, summary
 from ..claims.cells import Cells
 from ..claims.comparisons import MARGIN
 from ..claims.evidence import Evidence
@@ -27,6 +27,16 @@ COLUMNS = [
     Column("verdict", "Verdict", numeric=False, wide=0.14),
 ]
 CELLS = "In the paper's own cells"
+OF_TRAININGS = (
+    "Means and differences of trainings are of the model value = configuration + seed + noise, fitted to all of them "
+    "by least squares; means are at the seed that most have. In favour: a contrast, positive (a ratio above one) where "
+    "it speaks for the claim, with its 95 % interval by Student's t; of measured values, as the notes say."
+)
+OF_VALUES = (
+    "Nothing is trained at this scale: PQ are the authors' published tokenizers, and what they are set beside are "
+    "published ones too. In favour: a difference, positive (a ratio above one) where it speaks for the claim, with its "
+    "95 % interval as the notes say."
+)
 REPLICATE = "A configuration is trained again where the sweep names it once more with a seed: {F: 8, ..., seed: 1}."
 
 
@@ -34,7 +44,7 @@ def table_claims(settings: Settings, plan: Plan, results: Results) -> Table:
     """Every claim with its verdict, from the records of all chapters, beside what the paper's own tables say of it."""
     evidence = Evidence(plan, results, paper_rows)
     found, own = judged(CLAIMS, evidence), judged(OWN, evidence)
-    groups = [_group(f"{number}. ", claim) for number, claim in enumerate(found, 1)]
+    groups = [_group(f"{NUMBERS[each.claim.text]}. ", each) for each in found]
     others = beside.judged_beside(plan, results)
     groups = [beside.widened(group, found[place].claim, others) for place, group in enumerate(groups)]
     groups += [beside.widened(_group("Of our own: ", finding), finding.claim, others) for finding in own]
@@ -45,7 +55,7 @@ def table_claims(settings: Settings, plan: Plan, results: Results) -> Table:
         _caption(settings, every, found, others),
         beside.columns(COLUMNS, others),
         groups,
-        [*_notes([*found, *own]), *beside.notes(plan, results, others)],
+        [*_notes(evidence, [*found, *own]), *beside.notes(plan, results, others)],
         [item for one in every for item in (*one.behind, *one.beside)],
     )
 
@@ -78,12 +88,9 @@ def _caption(settings: Settings, every: list[Evidence], found: list[Judged], oth
         summary(found),
         *(beside.summed_up(other) for other in others),
         f"Measured: this run, {wording.run_of(settings)}, set {settings.scale.evaluation.data}, "
-        f"n = {wording.counts(behind)} images a training; other rows name their own n.",
-        "Means and differences of trainings are of the model value = configuration + seed + noise, fitted to all of "
-        "them by least squares; means are at the seed that most have. In favour: a contrast, positive (a ratio above "
-        "one) where it speaks for the claim, with its 95 % interval by Student's t; of measured values, as the notes "
-        "say.",
-        *map(_noise, every),
+        f"n = {wording.counts(behind or singly)} images{' a training; other rows name their own n' if behind else ''}.",
+        OF_TRAININGS if every[0].trains else OF_VALUES,
+        *(map(_noise, every) if every[0].trains else ()),
         "rFID, gFID, CMMD and LPIPS are compared by their logarithms: their means are geometric, and ×1.1 is a "
         "difference of ten percent.",
         wording.networks([*behind, *singly]),
@@ -114,8 +121,11 @@ def _spread(metric: str, deviation: float) -> str:
     return " ".join(filter(None, [formats.significant(deviation, 2), METRICS[metric].unit]))
 
 
-def _notes(found: list[Judged]) -> list[str]:
+def _notes(evidence: Evidence, found: list[Judged]) -> list[str]:
+    left_out = [NUMBERS[claim.text] for claim in CLAIMS if not claim.is_planned(evidence.settings.scale)]
+    which = wording.listed(left_out)
     return [
+        *([f"Left out are claims of what this scale does not plan: {which}."] if left_out else []),
         "A row holds where its interval lies above zero (a ratio above one), and does not hold where it lies below. A "
         "claim holds where all its rows do, and does not hold where one of them does not; what it needs besides, and a "
         "scale does not have, leaves it open.",

@@ -24,7 +24,7 @@ BEST = (
     "Bold: best measured value of a column among rows of the same set and F, where there are several; values that the "
     "paper reports are of other images, and are not compared."
 )
-TRAINED = (
+_TRAINED = (
     "Trained by this run, all of one F on the same trunk: PQGAN; as VQGAN what has S=1 and baselines vqgan-f...; as "
     "LDM VAE autoencoders with KL regularisation, kl-f.... Other measured rows are published models."
 )
@@ -45,7 +45,7 @@ def method(settings: Settings, record: Record) -> str:
     subject = record.subject
     if "method" in subject:  # of published models, and of codecs
         return subject["method"]
-    if record.name == BACKBONE_VAE:
+    if record.name == BACKBONE_VAE:  # of a scale that has one
         backbone = settings.scale.adapt.backbone
         return f"{BASELINE} VAE" if backbone.published_vae else f"VAE of the {backbone.source} backbone"
     # a vector quantiser is never called a product quantiser
@@ -96,6 +96,11 @@ def others_of_the_paper(plan: Plan, results: Results) -> dict[str, str]:
     chosen = {results.selected(factor).run for factor in plan.settings.scale.selection.factors}
     others = {name: ALTERNATIVE for name in contents.alternatives(plan) if name not in chosen}
     return others | dict.fromkeys(contents.of_the_authors(plan), AUTHORS)
+
+
+def notes_of_trained(settings: Settings) -> list[str]:
+    """What this run trained, where it trains anything."""
+    return [_TRAINED] if settings.scale.tokenizer.training else []
 
 
 def notes_of_others(settings: Settings, others: Mapping[str, str]) -> list[str]:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pqgan.metrics import METRICS, QUALITY
 from pqgan.plan import Plan
-from pqgan.records import Record
+from pqgan.records import Measurement, Record
 from pqgan.settings import Settings, VQGANConfig
 from pqgan.subjects import bits_per_pixel, stored_bits
 
@@ -45,36 +46,55 @@ def table1(settings: Settings, plan: Plan, results: Results) -> Table:
     """The paper's rows, what this run measured of each method beside them; last what the paper does not have."""
     paper = paper_rows("table1")
     others = methods.others_of_the_paper(plan, results)
-    shown = []
+    shown, second = [], settings.scale.evaluation.second
     codecs = {name: results.record("evaluate", name) for name in results.among("evaluate", contents.codecs(plan))}
     records = {name: results.record("evaluate", name) for name in _shown(plan, results, paper)} | codecs
     for name, record in records.items():
         method = methods.method(settings, record)
         shown.append((method, _measured(settings, record, others.get(name, method))))
-    groups = methods.in_the_papers_order("table1", [_reported(line) for line in paper], shown)
+    columns = _columns(settings)
+    twice = [f"{metric}2" for metric in QUALITY if second]
+    groups = methods.in_the_papers_order("table1", [_reported(line, twice) for line in paper], shown)
     behind = wording.headline(records.values(), QUALITY, ["val"])
     sets = f"set {settings.scale.evaluation.data}, n = {wording.counts(behind)} images"
     notes = [_selection(settings, results, factor) for factor in settings.scale.selection.factors]
+    again = wording.headline(records.values(), QUALITY, [second.reading]) if second else []
+    by_second = _by_second(settings, again) if second else []
     linear = methods.notes_of_linear(records.values())
     quantisers = [settings.scale.tokenizer.designs[name] for name in contents.other_quantisers(plan) if name in records]
     return Table(
         "table1",
         contents.ITEMS["table1"],
-        methods.caption(settings, behind, sets, "ImageNet val", groups),
-        COLUMNS,
-        with_best(groups, COLUMNS),
+        wording.caption(methods.caption(settings, behind, sets, "ImageNet val", groups), *by_second),
+        columns,
+        with_best(groups, columns),
         [
             *notes,
             *methods.notes_of_others(settings, others),
-            methods.TRAINED,
+            *methods.notes_of_trained(settings),
             *methods.notes_of_quantisers(quantisers),
             *linear,
             BITS,
             *_of_codecs(codecs),
             methods.BEST,
         ],
-        behind,
+        [*behind, *again],
     )
+
+
+def _columns(settings: Settings) -> list[Column]:
+    """The table's, with the metrics once more by a second reading."""
+    second = settings.scale.evaluation.second
+    if second is None:
+        return COLUMNS
+    blocks = {settings.reading_name: ("", settings.scale.evaluation.data), second.reading: ("2", second.data)}
+    metrics = [
+        replace(column, key=column.key + again, over=f"Reading ‘{reading}’, set {prepared}")
+        for reading, (again, prepared) in blocks.items()
+        for column in METRIC_COLUMNS.values()
+    ]
+    place = COLUMNS.index(METRIC_COLUMNS[QUALITY[0]])
+    return [*COLUMNS[:place], *metrics, *COLUMNS[place + len(METRIC_COLUMNS) :]]
 
 
 def _shown(plan: Plan, results: Results, paper: Iterable[dict[str, str]]) -> list[str]:
@@ -120,8 +140,19 @@ def _selection(settings: Settings, results: Results, factor: int) -> str:
     )
 
 
+def _by_second(settings: Settings, measured: list[Measurement]) -> list[str]:
+    """How the columns of the second reading were measured."""
+    second = settings.scale.evaluation.second
+    return [
+        f"Columns of the reading ‘{second.reading}’: the same images, set {second.data} "
+        f"({settings.scale.geometry_of(second.data, settings.reading)}), n = {wording.counts(measured)}.",
+        *wording.protocols(measured),
+    ]
+
+
 def _measured(settings: Settings, record: Record, method: str) -> Row:
-    subject = record.subject
+    subject, second = record.subject, settings.scale.evaluation.second
+    again = methods.metrics(record, second.reading) if second else {}
     F, K = subject.get("F"), subject.get("K")
     side = F and methods.latent_resolution(settings, [settings.scale.evaluation.data], F)
     return row(
@@ -137,6 +168,7 @@ def _measured(settings: Settings, record: Record, method: str) -> Row:
         entropy=measured(record, "entropy_bits_per_pixel", on="val"),
         **{key: subject.get(key) for key in ("F", "d", "S")},
         **methods.metrics(record, "val"),
+        **{f"{metric}2": again[metric] for metric in QUALITY if again},
     )
 
 
@@ -163,7 +195,7 @@ def _stored(record: Record) -> Cell:
     return found if found.value is not None or bits is None else Cell(formats.metric("bits_per_pixel", bits), bits)
 
 
-def _reported(line: dict[str, str]) -> Row:
+def _reported(line: dict[str, str], again: Iterable[str]) -> Row:
     F, S, K = (int(line[key]) if line[key] else None for key in "FSK")
     shown = {key: value for key, value in line.items() if key not in ("latent_resolution", "K")}
     return row(
@@ -175,5 +207,5 @@ def _reported(line: dict[str, str]) -> Row:
         bits=None if S is None or K is None else formats.metric("bits_per_pixel", bits_per_pixel(F, S, K)),
         entropy=None,
         n=None,
-        **dict.fromkeys(QUALITY) | shown,
+        **dict.fromkeys([*QUALITY, *again]) | shown,
     )

@@ -51,7 +51,12 @@ def table2(settings: Settings, plan: Plan, results: Results) -> Table:
         methods.caption(settings, behind, f"sets {wording.listed(facts)}", wording.listed(reported), groups),
         columns,
         with_best(groups, columns),
-        [*methods.notes_of_others(settings, others), methods.TRAINED, *methods.notes_of_linear(records), methods.BEST],
+        [
+            *methods.notes_of_others(settings, others),
+            *methods.notes_of_trained(settings),
+            *methods.notes_of_linear(records),
+            methods.BEST,
+        ],
         behind,
     )
 
