@@ -87,7 +87,7 @@ def test_a_named_selection_needs_no_other_evaluation(params_path):
     chosen = {"kl-f8-d4", "kl-f16-d16", "f8-d128-S64-K512", "f16-d128-S64-K128"}
     assert names(plan, "table2", "evaluate") == {
         *chosen,
-        *("vqgan-f16-16384", "sdxl-vae"),
+        *("vqgan-f16-16384", "sdxl-vae", "pqgan-f8", "pqgan-f16"),
         "backbone-vae",
         "f16-d256-S128-K128",
         *(name for name in plan.chapter("evaluate") if name.startswith("linear-")),
