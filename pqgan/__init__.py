@@ -2,6 +2,8 @@
 
 __version__ = "0.1.0"
 
-from . import start_up
+from . import known_to_diffusers, start_up
 
-start_up.install()  # before anything of this package can import diffusers
+# before anything of this package can import diffusers
+start_up.install()
+known_to_diffusers.install()

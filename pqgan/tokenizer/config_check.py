@@ -88,7 +88,7 @@ def _options(cls: type, config: Mapping[str, Any], file: Path) -> dict[str, Any]
     hints, found = get_type_hints(cls.__init__), {}
     parameters = inspect.signature(cls.__init__).parameters
     # of its own classes the library leaves out what it does not know, such as what earlier versions wrote
-    strange = [key for key in config if not key.startswith("_") and key not in parameters]
+    strange = [key for key in config if not key.startswith("_") and key not in (*parameters, "auto_map")]
     if strange and cls.__module__.startswith("pqgan."):
         raise DataError(f"{file}: {in_line(strange[0])}: no option of a {cls.__name__}; put back the model's own")
     for name, parameter in parameters.items():

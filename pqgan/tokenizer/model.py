@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pqgan.quantise.kinds import make_quantiser
 
+from .hub_files import HubFiles
 from .linear_path import LinearPath
 from .refinement import Refinement
 
@@ -50,7 +51,7 @@ def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
     }
 
 
-class PQModel(ModelMixin, ConfigMixin):
+class PQModel(HubFiles, ModelMixin, ConfigMixin):
     """VQGAN's autoencoder with a product quantiser in the middle (section 3.1), or with another one.
 
     Not in the paper: a linear path of patches around the trunk, which adds to the latents and to the reconstruction, or

@@ -1,0 +1,106 @@
+"""After `import pqgan`, diffusers finds PQModel by itself: its saved models and pipelines load without code of theirs.
+
+A saved PQModel names a module file beside it (pqgan.tokenizer.hub_files), which diffusers runs if it is told
+`trust_remote_code=True`. Where pqgan was imported nothing of a folder needs to be run: its class is a name among
+diffusers' own pipelines, and AutoModel, which refuses every folder that has code, gives it where it would refuse.
+Nothing is imported for that: both are done once diffusers is, and PQModel comes with the first folder that names it.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+MODULE, CLASS = "modeling_pq", "PQModel"
+"""What saved folders name: a module, whose file lies there too, and the class in it."""
+ORIGIN = "pqgan.tokenizer.model"
+HUB_OPTIONS = ("subfolder", "cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
+"""Of a from_pretrained: which files are meant."""
+
+
+def install() -> None:
+    """Make PQModel known, now or when diffusers is imported. A second call changes nothing."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Finder())
+    for name, make_known in PLACES.items():
+        if (module := sys.modules.get(name)) is not None:
+            make_known(module)
+
+
+def _among_pipelines(pipelines: ModuleType) -> None:
+    known = ModuleType(MODULE, "PQModel, once it is asked for.")
+    known.__getattr__ = _looked_up
+    setattr(pipelines, MODULE, known)
+
+
+def _looked_up(name: str) -> type:
+    if name != CLASS:
+        raise AttributeError(f"module {MODULE!r} has no attribute {name!r}")
+    return getattr(import_module(ORIGIN), CLASS)
+
+
+def _by_auto_model(module: ModuleType) -> None:
+    own = module.AutoModel.from_pretrained.__func__
+
+    @functools.wraps(own)
+    def from_pretrained(cls: type, pretrained_model_or_path: Any = None, **options: Any) -> Any:
+        try:
+            return own(cls, pretrained_model_or_path, **options)
+        except ValueError:  # code that it was not told to trust, or a class that it does not know
+            if not _is_ours(pretrained_model_or_path, options):
+                raise
+        options.pop("trust_remote_code", None)
+        return _looked_up(CLASS).from_pretrained(pretrained_model_or_path, **options)
+
+    module.AutoModel.from_pretrained = classmethod(from_pretrained)
+
+
+def _is_ours(place: Any, options: dict[str, Any]) -> bool:
+    """Whether the config.json there names PQModel."""
+    which = {name: options[name] for name in HUB_OPTIONS if name in options}
+    try:
+        return _looked_up(CLASS).load_config(place, **which).get("_class_name") == CLASS
+    except OSError:
+        return False
+
+
+PLACES: dict[str, Callable[[ModuleType], None]] = {
+    "diffusers.pipelines": _among_pipelines,
+    "diffusers.models.auto_model": _by_auto_model,
+}
+"""Module of diffusers -> what makes PQModel known to it."""
+
+
+class _Finder(MetaPathFinder):
+    """Finds where everything is found, and lets something be done once a module was made."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in PLACES:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """A module's own loader, and then what makes PQModel known."""
+
+    def __init__(self, own: Loader):
+        self.own = own
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.own.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = module.__spec__.loader = self.own
+        self.own.exec_module(module)
+        # a lazy package puts another module in its place
+        PLACES[module.__name__](sys.modules[module.__name__])
