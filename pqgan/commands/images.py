@@ -53,6 +53,22 @@ def _add_export(verbs: Verbs) -> None:
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make")
     kept = "of its weights but codebooks and a linear path, which stay in fp32 (default: bf16)"
     sub.add_argument("--dtype", choices=("bf16", "fp16", "fp32"), default="bf16", help=kept)
+    sub.add_argument(
+        "--metrics",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="metrics.json of it, for the model card",
+    )
+    sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="photographs, some of which the card shows")
+    mine = "of the weights, as the hub names it (default: mit, if pqgan trained them)"
+    sub.add_argument("--licence", type=types.licence, metavar="ID", help=mine)
+    sub.add_argument("--onnx", action="store_true", help="encoder.onnx and decoder.onnx too, run by onnxruntime once")
+    hub = "upload the folder to the Hugging Face hub, in one commit; replaces an earlier export and nothing else"
+    sub.add_argument("--hub", metavar="OWNER/NAME", help=hub)
+    sub.add_argument("--public", action="store_true", help="let everybody see the repository if it is made (--hub)")
+    sub.add_argument("--dry-run", action="store_true", help="list what --hub would upload, and send nothing")
     sub.set_defaults(command=_export)
 
 
@@ -135,7 +151,7 @@ def _codes(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     values = given(arguments)
-    check_folders(values, model="a trained tokenizer's")
+    check_folders(values, model="a trained tokenizer's", pictures="one of photographs")
     function("pqgan.tokenizer.export:export")(**values)
 
 

@@ -1,6 +1,7 @@
 """Types of arguments: text from the command line to values, or what was expected instead."""
 
 import argparse
+import re
 from collections.abc import Callable
 from functools import partial
 from math import inf, nan
@@ -61,6 +62,13 @@ def images(text: str) -> tuple[str, int]:
     """SET=N."""
     prepared, _, many = text.partition("=")
     return prepared, count(many, least=1)
+
+
+def licence(text: str) -> str:
+    """An identifier of a licence as the hub has them, in small letters."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"got {shown(text)}; expected an identifier such as mit, apache-2.0 or other")
+    return text
 
 
 def several(allowed: tuple[str, ...], text: str) -> tuple[str, ...]:

@@ -1,0 +1,3 @@
+"""What the files of an ONNX export are called."""
+
+ENCODER, DECODER, ABOUT = "encoder.onnx", "decoder.onnx", "onnx.json"
