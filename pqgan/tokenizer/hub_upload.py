@@ -122,15 +122,20 @@ def _files(folder: Path) -> list[Path]:
 @contextmanager
 def _told(repository: str, folder: Path) -> Iterator[None]:
     """Errors of the hub and of the network in one line."""
-    import httpx
+    from huggingface_hub.errors import HTTPError  # of the library that it connects with
+    from huggingface_hub.utils import logging
 
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # each try that fails would be told, the last one is enough
     try:
         yield
     except PqganError:
         raise
-    except (OSError, httpx.HTTPError, ValueError) as error:
+    except (OSError, HTTPError, ValueError) as error:
         reason = in_line(error) or type(error).__name__
         raise ResourceError(
             f"--hub: {repository}: {reason[:300]}; log in with `hf auth login`, or wait until the hub can be reached, "
             f"then run the same command again; {folder} is whole"
         ) from None
+    finally:
+        logging.set_verbosity(before)

@@ -77,8 +77,9 @@ def load_model(folder: Path | str):
     # what is missing the library fills with random numbers, and it allocates before it compares
     check_weights(cls, config, folder)
     try:
-        # half precision and fp8 are how weights are stored, not how they compute
-        return cls.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True, low_cpu_mem_usage=False)
+        # half precision and fp8 are how weights are stored, not how they compute; and weights do not stay in the file,
+        # which may be written anew
+        return cls.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True, disable_mmap=True)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{folder}: cannot be loaded as {name}: {in_line(error)}") from None
 

@@ -4,7 +4,6 @@ Every number of it comes from a metrics.json, and stands beside how it was compu
 and through which network.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -231,20 +230,19 @@ the runtime fail. Run by onnxruntime {packages["onnxruntime"]} when they were ex
 def _origin(subject: Subject) -> str:
     lines = [f"- `{name}`: sha256 `{digest}`" for name, digest in subject.weights.items()]
     made = subject.provenance or {}
-    packages = made.get("packages") or {}
-    git = made.get("git") or {}
+    # a file of anybody's: what has another form than ours is left to it
+    git, packages = (each if isinstance(each := made.get(key), dict) else {} for key in ("git", "packages"))
     told = {
-        "made by": made.get("command") and f"`{made['command']}`",
+        "made by": f"`{made['command']}`" if "command" in made else "",
         "finished": made.get("finished"),
-        "took": made.get("seconds") and f"{made['seconds']:.0f} s on {made.get('device')}",
-        "revision": git.get("revision") and git["revision"] + ", with changes" * bool(git.get("modified")),
+        "on": made.get("device"),
+        "revision": f"{git['revision']}{', with changes' * bool(git.get('modified'))}" if "revision" in git else "",
         "packages": ", ".join(f"{name} {number}" for name, number in packages.items()),
     }
-    lines += [f"- {key}: {value}" for key, value in told.items() if value]
+    lines += [f"- {key}: {_cell(str(value))}" for key, value in told.items() if value]
     rest = "`SHA256SUMS` has the sha256 of every file."
     if not made:
         return (
             "\n".join(lines) + f"\n\nThe folder that was exported says nothing of where its weights come from. {rest}"
         )
-    source = f" Source: `{json.dumps(made['source'])}`." if "source" in made else ""
-    return "\n".join(lines) + f"\n\n`provenance.json` has every setting.{source} {rest}"
+    return "\n".join(lines) + f"\n\n`provenance.json` has all of it. {rest}"

@@ -48,7 +48,7 @@ def check(model: nn.Module) -> None:
     kind = getattr(getattr(model, "quantiser", None), "kind", None)
     if kind not in SEARCHES:
         what = f"{type(model).__name__}" + (f" with a quantiser of kind {kind}" if kind else "")
-        raise DataError(f"--onnx: got a {what}; expected a PQModel of kind {', '.join(SEARCHES)}")
+        raise DataError(f"--onnx: got {what}; expected a PQModel of kind {', '.join(SEARCHES)}")
     if (size := 4 * sum(each.numel() for each in model.state_dict().values())) > LARGEST:
         raise DataError(f"--onnx: the weights take {size:,} bytes; one ONNX file holds {LARGEST:,}")
 

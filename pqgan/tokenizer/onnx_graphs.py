@@ -1,9 +1,9 @@
 """A PQModel's two halves in operators that ONNX has: images to codes, and codes to images.
 
 The search of this package is operators of its own. Here distances are squared differences in float64 and the first of
-the nearest words is taken, which is what that search decides by (docs/quantiser.md). The same code of every position
-takes the same latents too: a linear path is one product of matrices in the order in which a convolution of PyTorch on a
-CPU adds up, so that on such a CPU onnxruntime computes its latents to the bit. A trunk's latents differ by rounding.
+the nearest words is taken, which is what that search decides by (docs/quantiser.md). Codes are the same where latents
+are, so a linear path is one product of matrices, whose terms stand in the order in which PyTorch's convolution adds
+them up on a CPU: with patches of 8 px both come to the same bit there. Larger sums, and a trunk, differ by rounding.
 """
 
 from math import prod
