@@ -16,7 +16,7 @@ from pqgan.storage.json_files import read_object
 from pqgan.storage.manifest import sha256
 from pqgan.storage.outputs import check_folder, new_result
 
-from . import hub_upload, onnx_files
+from . import hub_upload
 from .hub_files import CLASS, with_auto_map, write_module_file
 from .load import load_model, wrap
 from .model_card import PICTURES, Subject, card
@@ -86,9 +86,11 @@ def export(
             f"--licence: {model} does not say that pqgan trained it; give that of its weights, as the hub names it"
         )
     if onnx:
+        from . import onnx_files  # torch's exporter is slow to import, and in part no public one
+
         onnx_files.check(network)
     stored = _rounded(network, dtype)
-    records = measured_of(metrics, model, rounded_to="" if _is_as_before(network, stored) else dtype)
+    rounded_to = "" if _is_as_before(network, stored) else dtype
     seen = read_images(pictures) if pictures else None
     if seen is not None or onnx:
         network.load_state_dict({name: tensor.float() for name, tensor in stored.items()})  # what is handed on
@@ -96,6 +98,8 @@ def export(
     with new_result(out, KIND) as folder:
         # not save_pretrained, which writes down where the model was loaded from
         save_file(stored, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+        digest = sha256(folder / SAFETENSORS_WEIGHTS_NAME)
+        records = measured_of(metrics, model, digest, rounded_to)
         config = _write_config(model, folder)
         if made is not None:
             shutil.copyfile(model / PROVENANCE, folder / PROVENANCE)
@@ -108,7 +112,7 @@ def export(
             config=config,
             about=tokenizer.subject(),
             dtype=dtype,
-            weights={SAFETENSORS_WEIGHTS_NAME: sha256(folder / SAFETENSORS_WEIGHTS_NAME)},
+            weights={SAFETENSORS_WEIGHTS_NAME: digest},
             provenance=made,
             licence=licence,
             place=hub or out.resolve().name,

@@ -4,6 +4,7 @@ Every number of it comes from a metrics.json, and stands beside how it was compu
 and through which network.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -158,9 +159,11 @@ def _what(subject: Subject) -> str:
 
 def _use(subject: Subject) -> str:
     if (cls := subject.config.get("_class_name")) != CLASS:
-        return f'```python\nfrom diffusers import {cls}\n\nmodel = {cls}.from_pretrained("{subject.place}")\n```'
+        return (
+            f"```python\nfrom diffusers import {cls}\n\nmodel = {cls}.from_pretrained({json.dumps(subject.place)})\n```"
+        )
     F, S = subject.about["F"], subject.about["S"]
-    return f'''\
+    return f"""\
 PQModel is a class of the package pqgan: `pip install .` in a checkout of the PQGAN reproduction. Then
 
 ```python
@@ -169,7 +172,7 @@ from diffusers import AutoModel
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-model = AutoModel.from_pretrained("{subject.place}", trust_remote_code=True, torch_dtype=torch.float32)
+model = AutoModel.from_pretrained({json.dumps(subject.place)}, trust_remote_code=True, torch_dtype=torch.float32)
 image = pil_to_tensor(Image.open("photo.jpg").convert("RGB").resize((256, 256)))[None] / 127.5 - 1  # [-1, 1]
 with torch.inference_mode():
     codes = model.encode_to_codes(image)  # (1, {S}, {256 // F}, {256 // F}) integers
@@ -178,7 +181,7 @@ to_pil_image(again[0].clamp(-1, 1) / 2 + 0.5).save("again.png")
 ```
 
 After `import pqgan` it loads without `trust_remote_code`, and no file of this folder is run. Sides of images are
-multiples of {F}.'''
+multiples of {F}."""
 
 
 def _tables(subject: Subject) -> Iterator[str]:

@@ -105,6 +105,26 @@ def test_numbers_of_weights_that_were_rounded_since_say_so(tiny_pq, measured, tm
     assert "weights in bf16 (codebooks and a linear path always in fp32)" in text
 
 
+def test_numbers_of_the_exported_weights_themselves_and_of_published_files_are_taken(tiny_pq, measured, tmp_path):
+    assert export(tiny_pq, tmp_path / "first") == 0
+    rounded = {
+        "provenance": {"model": {"origin": "x", "files": {"vae/any name": sha256(tmp_path / "first" / WEIGHTS)}}}
+    }
+    assert export(tiny_pq, tmp_path / "out", "--metrics", measured(**rounded)) == 0
+    text = (tmp_path / "out/README.md").read_text()
+    assert "## Measured" in text
+    assert "before the weights were rounded" not in text
+    model = tmp_path / "published"
+    load_model(tiny_pq).save_pretrained(model)
+    source = {"files": {"model.ckpt": "1" * 64}, "weights": {WEIGHTS: sha256(model / WEIGHTS)}}
+    (model / "source.json").write_text(json.dumps(source))
+    published = measured(provenance={"model": {"origin": "x", "files": source["files"]}})
+    assert export(model, tmp_path / "out", "--metrics", published) == 0
+    source["weights"] = {WEIGHTS: "2" * 64}
+    (model / "source.json").write_text(json.dumps(source))
+    assert export(model, tmp_path / "out", "--metrics", published) == 3
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
@@ -112,7 +132,8 @@ def test_numbers_of_weights_that_were_rounded_since_say_so(tiny_pq, measured, tm
             {"provenance": {"model": {"origin": "x", "files": {WEIGHTS: "0" * 64}}}},
             "measured other weights than those in",
         ),
-        ({"provenance": {}}, "a record of kind reconstruction; expected one of reconstructions"),
+        ({"provenance": {}}, "does not say which weights it measured"),
+        ({"provenance": {"model": {"files": [1]}}}, "does not say which weights it measured"),
         ({"kind": "generation"}, "a record of kind generation; expected one of reconstructions"),
         ({"measurements": MEASURED[3:5]}, "no number of it compares with others"),
     ],
