@@ -3,10 +3,12 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderTiny, AutoModel
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file
@@ -14,6 +16,7 @@ from safetensors.torch import load_file
 from pqgan.cli import main
 from pqgan.records import FeatureNetwork, Measurement, Record, write_record
 from pqgan.storage.manifest import damages, sha256
+from pqgan.tokenizer.hub_files import AUTO_MAP, CONTENT, MODULE_FILE
 from pqgan.tokenizer.load import load_model
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -208,9 +211,20 @@ def test_the_lines_of_the_card_run(tiny_pq, tmp_path, monkeypatch):
     assert list((tmp_path / "modules").rglob("modeling_pq.py"))
 
 
-def test_another_kind_of_model_is_its_librarys(tmp_path):
-    from diffusers import AutoencoderTiny
+@pytest.mark.parametrize("name", ["f8-d128-S64-K512", "f16-d128-S64-K128"])
+def test_the_trained_tokenizers_have_cards_of_their_own_weights(name):
+    folder = Path(__file__).parents[2] / "models" / name
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.license == "mit"
+    assert {"psnr", "lpips"} <= {result.metric_type for result in card.data.eval_results}
+    assert all(result.metric_args["n"] == 200 for result in card.data.eval_results)
+    assert sha256(folder / WEIGHTS) in card.text
+    assert (folder / MODULE_FILE).read_text() == CONTENT
+    assert json.loads((folder / "config.json").read_text())["auto_map"] == AUTO_MAP
+    assert type(AutoModel.from_pretrained(str(folder))).__name__ == "PQModel"
 
+
+def test_another_kind_of_model_is_its_librarys(tmp_path):
     sizes = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
     AutoencoderTiny(**sizes, num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)).save_pretrained(tmp_path / "model")
     assert export(tmp_path / "model", tmp_path / "out") == 0

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 ALONE = {"block_out_channels": None, "patch": 4, "d": 6}
 TRUNK = {"block_out_channels": (4, 8), "layers_per_block": 1, "norm_num_groups": 2, "z_channels": 8}
 QUANTISERS = {
-    "rq": {"d": 6, "quantiser_config": {"kind": "rq", "D": 3, "K": 16}, "codebook_init": "normal"},
+    "rq": {"d": FEW + 4, "quantiser_config": {"kind": "rq", "D": 3, "K": 16}, "codebook_init": "normal"},
     "fsq": {"d": 3, "quantiser_config": {"kind": "fsq", "levels": [8, 5, 4]}},
 }
 
