@@ -71,11 +71,11 @@ def upload(folder: Path, repository: str, *, public: bool) -> str:
         try:
             there = api.list_repo_files(repository)
         except RepositoryNotFoundError:  # or not to be seen; then making it fails
-            there = None
+            there = []
             api.create_repo(repository, private=not public)
-        earlier = _earlier(api, repository, there or [])
+        earlier = _earlier(api, repository, there)
         new = [path.relative_to(folder).as_posix() for path in _files(folder)]
-        if taken := sorted(({*(there or [])} - {*OF_THE_HUB}) & {*new} - earlier):
+        if taken := sorted(({*there} - {*OF_THE_HUB}) & {*new} - earlier):
             raise SettingsError(
                 f"--hub: {repository} holds {taken[0]}, which no pqgan export wrote"
                 f"{f' (and {len(taken) - 1} more)' if len(taken) > 1 else ''}; choose another name"
