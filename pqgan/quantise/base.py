@@ -17,6 +17,7 @@ from .ranges import check_form
 
 BetaOn = Literal["codebook", "commitment"]
 Init = Literal["uniform", "normal"]
+Way = Literal["encode", "decode", "quantise", "nearest"]
 HALVES = (torch.float16, torch.bfloat16)
 SEARCHED = (torch.float32, *HALVES)
 """Float types that need no conversion: the search widens halves as it reads them."""
@@ -64,14 +65,22 @@ class Quantiser(nn.Module):
         """Bits per position as stored: S ceil(log2 K)."""
         return self.S * (self.K - 1).bit_length()
 
-    def forward(self, z_e: Tensor, mask: Tensor | None = None) -> Quantised:
+    def forward(self, z_e: Tensor, mask: Tensor | None = None, way: Way | None = None) -> Quantised | Tensor:
         """Quantise z_e (B, d, ...) in training; values are not looked at, so that nothing waits for the device.
 
         With a mask (B, ...) it does wait, to count the positions that are left.
 
+        Args:
+            z_e: latents; what the method takes that `way` names.
+            mask: which positions count.
+            way: the method to call instead. What moves weights to a device for the time of a module's forward pass, as
+                offloading does, moves the codebooks so too.
+
         Raises:
-            ValueError: another shape or no float type, or no such mask.
+            ValueError: another shape or no float type, or no such mask; as from the method.
         """
+        if way is not None:
+            return getattr(self, way)(z_e, mask)
         self._check_form(z_e, mask)
         with torch.autocast(z_e.device.type, enabled=False):
             z_q, codes, loss = self._assign(self._vectors(z_e, mask))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .base import Quantised, Quantiser, whole_number
-from .ranges import check_range
+from .ranges import checked
 
 EPSILON = 1e-3
 """What the bound stays below the outermost levels, of half their number, so that rounding never leaves them."""
@@ -59,8 +59,7 @@ class FiniteScalarQuantiser(Quantiser):
         return self._codes(self._bound(z.detach().float()).round())
 
     def _decode(self, codes: Tensor) -> Tensor:
-        check_range("decode", codes, self.K)
-        levels = codes.long().unsqueeze(-1).flatten(2) // self._steps % self._levels  # (B, d, P)
+        levels = checked("decode", codes, self.K).unsqueeze(-1).flatten(2) // self._steps % self._levels  # (B, d, P)
         z_q = (levels - self._half).float() / self._half
         return z_q.reshape(len(codes), self.d, *codes.shape[2:])
 

@@ -56,16 +56,21 @@ def side_by_side(codes: Tensor, K: int) -> Tensor:
     return codes + torch.arange(S, device=codes.device).mul_(K).view(S, *(1,) * (codes.dim() - 2))
 
 
-@torch.library.custom_op("pqgan::checked_side_by_side", mutates_args=())
 def checked_side_by_side(what: str, codes: Tensor, K: int) -> Tensor:
-    """`side_by_side` of codes of any integer type, after `check_range`.
+    """`side_by_side` of codes of any integer type, after `check_range`."""
+    return side_by_side(checked(what, codes, K), K)
+
+
+@torch.library.custom_op("pqgan::checked", mutates_args=())
+def checked(what: str, codes: Tensor, K: int) -> Tensor:
+    """Codes of any integer type in int64, after `check_range`.
 
     One operator to a compiler: it takes the check along, and cannot leave it out.
     """
     check_range(what, codes, K)
-    return side_by_side(codes.long(), K)
+    return codes.to(torch.int64, copy=True)
 
 
-@checked_side_by_side.register_fake
+@checked.register_fake
 def _(what: str, codes: Tensor, K: int) -> Tensor:
-    return side_by_side(codes.long(), K)
+    return torch.empty_like(codes, dtype=torch.int64)

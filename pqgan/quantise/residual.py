@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .assign import assign
 from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, whole_number
 from .matching import search
-from .ranges import check_range
+from .ranges import checked
 
 DEEPEST = 1 << 16
 
@@ -75,8 +75,8 @@ class ResidualQuantiser(Quantiser):
         return torch.cat(codes, dim=1)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        check_range("decode", codes, self.K)
-        first, *others = nn.functional.embedding(codes.long(), self.codebook).unbind(1)  # (B, ..., d) each
+        codes = checked("decode", codes, self.K)
+        first, *others = nn.functional.embedding(codes, self.codebook).unbind(1)  # (B, ..., d) each
         for word in others:  # in the order of training: sums round
             first = first + word
         return first.movedim(-1, 1)

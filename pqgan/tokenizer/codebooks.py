@@ -50,8 +50,8 @@ class Revival:
         # a hook, because the model's own output has no z_e, and compiled networks run hooks too
         quantiser.register_forward_hook(self._note)
 
-    def _note(self, quantiser: nn.Module, inputs: tuple[Tensor], quantised: Quantised) -> None:
-        if quantiser.training and torch.is_grad_enabled():
+    def _note(self, quantiser: nn.Module, inputs: tuple[Tensor], quantised: Quantised | Tensor) -> None:
+        if quantiser.training and torch.is_grad_enabled() and isinstance(quantised, Quantised):
             self._seen = inputs[0].detach(), quantised.codes
 
     def count(self) -> Tensor:

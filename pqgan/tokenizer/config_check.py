@@ -18,7 +18,7 @@ from pqgan.quantise.packing import LARGEST_K, SMALLEST_K
 from pqgan.storage.json_files import in_line
 from pqgan.storage.tensor_headers import Stored, read_headers
 
-EXAMPLES = {"vq_embed_dim": 1, "shift_factor": 0.5, "latents_mean": (0.5,), "latents_std": (0.5,)}
+EXAMPLES = {"latent_channels": 1, "vq_embed_dim": 1, "shift_factor": 0.5, "latents_mean": (0.5,), "latents_std": (0.5,)}
 """Options without a default that would tell of what kind they are."""
 LARGEST = (1 << 31) - 1
 """Of a whole number: larger ones overflow in the libraries."""

@@ -149,6 +149,7 @@ def _write_config(model: Path, folder: Path) -> dict:
         shutil.copyfile(model / CONFIG_NAME, folder / CONFIG_NAME)
         return config
     config = with_auto_map({key: value for key, value in config.items() if key != "_name_or_path"})
+    config["latent_channels"] = config["d"]  # what pipelines look for, and models from before do not have
     write_text(folder / CONFIG_NAME, json.dumps(config, indent=2, sort_keys=True) + "\n")
     write_module_file(folder)
     return config

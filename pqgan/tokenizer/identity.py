@@ -14,6 +14,9 @@ SILENT = frozenset({"beta", "beta_on", "codebook_init", "force_upcast", "geometr
 ADDED = {"patch": 0, "refine_channels": 0, "refine_blocks": 4, "quantiser_config": None}
 """Options that models saved before them do not have, and the value that says the same."""
 
+REPEATED = {"latent_channels": "d"}
+"""Options that say once more what another of the same config says, and that one."""
+
 
 def identity(model: nn.Module) -> str:
     """sha256 over a diffusers model's class, the part of its config that computes, and every tensor's name, type, shape
@@ -24,7 +27,10 @@ def identity(model: nn.Module) -> str:
     config = {
         key: value
         for key, value in model.config.items()
-        if key not in SILENT and not key.startswith("_") and (key, value) not in ADDED.items()
+        if key not in SILENT
+        and not key.startswith("_")
+        and (key, value) not in ADDED.items()
+        and REPEATED.get(key) not in model.config
     }
     digest = hashlib.sha256(json.dumps([type(model).__name__, config], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):

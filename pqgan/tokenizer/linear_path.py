@@ -3,6 +3,8 @@
 `linear_fit` makes the weights those of principal components. It is no part of the paper.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,10 @@ class LinearPath(nn.Module):
         super().__init__()
         self.to_latents = nn.Conv2d(3, d, F, stride=F)
         self.to_patches = nn.ConvTranspose2d(d, 3, F, stride=F)
+
+    def forward(self, x: Tensor, way: Literal["encode", "decode"]) -> Tensor:
+        """The method that `way` names, as of a quantiser."""
+        return getattr(self, way)(x)
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, d, H/F, W/F) of images (B, 3, H, W) in [-1, 1]."""

@@ -1,46 +1,22 @@
 """PQModel: an image autoencoder with quantised latents, usable wherever diffusers expects a VAE."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import Decoder, DecoderOutput, Encoder
-from diffusers.models.modeling_utils import ModelMixin
-from diffusers.utils import BaseOutput
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from pqgan.quantise.kinds import make_quantiser
 
+from .drop_in import DropIn
 from .hub_files import HubFiles
+from .image_checks import check_form, check_values
 from .linear_path import LinearPath
+from .outputs import PQEncoderOutput, PQOutput
 from .refinement import Refinement
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-FARTHEST = 2.0
-"""From 0, that a value of an image in [-1, 1] is: resampling goes a fifth beyond its ends. Levels of 0 to 255 go beyond
-this, and so do images that ImageNet's mean and deviation normalised."""
-
-
-@dataclass
-class PQEncoderOutput(BaseOutput):
-    """Result of `PQModel.encode`; the attribute has the name diffusers pipelines look for."""
-
-    latents: Tensor
-    """(B, d, h, w) z_q."""
-
-
-@dataclass
-class PQOutput(BaseOutput):
-    """Result of a training forward pass."""
-
-    sample: Tensor
-    """(B, 3, H, W) reconstruction in [-1, 1]."""
-    loss: Tensor
-    """Scalar: that of the quantiser."""
-    codes: Tensor
-    """(B, S, h, w) int64."""
+from .value_range import Normalisation, ValueRange
 
 
 def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
@@ -51,7 +27,7 @@ def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
     }
 
 
-class PQModel(HubFiles, ModelMixin, ConfigMixin):
+class PQModel(HubFiles, DropIn):
     """VQGAN's autoencoder with a product quantiser in the middle (section 3.1), or with another one.
 
     Not in the paper: a linear path of patches around the trunk, which adds to the latents and to the reconstruction, or
@@ -76,10 +52,11 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
         quantiser_config: kind and options (pqgan.quantise.kinds) of another quantiser than the product quantiser, for
             example {"kind": "rq", "D": 4, "K": 64}. S and K of the config are then its codes per position, and the
             number of values of each.
+        latent_channels: d, under the name that pipelines know; None: as d says.
 
     Raises:
         ValueError: neither a trunk nor a linear path, a linear path of another F than the trunk's, a refinement
-            without one, or no such quantiser.
+            without one, no such quantiser, or other latent channels than d.
     """
 
     @register_to_config
@@ -95,7 +72,7 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
         codebook_init: Literal["uniform", "normal"] = "uniform",
         beta: float = 0.25,
         beta_on: Literal["codebook", "commitment"] = "codebook",
-        normalisation: Literal["minus_one_one", "imagenet"] = "minus_one_one",
+        normalisation: Normalisation = "minus_one_one",
         geometry: Literal["crop", "squash", "unknown"] = "unknown",
         scaling_factor: float = 1.0,
         force_upcast: bool = False,
@@ -103,6 +80,7 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
         refine_channels: int = 0,
         refine_blocks: int = 4,
         quantiser_config: dict[str, Any] | None = None,
+        latent_channels: int | None = None,
     ):
         super().__init__()
         has_trunk = any(block_out_channels or ())
@@ -125,20 +103,16 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
             self.quant_conv = nn.Conv2d(z_channels, d, 1)
         options = quantiser_config or {"kind": "pq", "S": S, "K": K}
         self.quantiser = make_quantiser(d, options, init=codebook_init, beta=beta, beta_on=beta_on)
-        self.register_to_config(S=self.quantiser.S, K=self.quantiser.K)
+        if latent_channels not in (None, d):
+            raise ValueError(f"PQModel: latent_channels={latent_channels}; expected d={d}")
+        self.register_to_config(S=self.quantiser.S, K=self.quantiser.K, latent_channels=d)
         if has_trunk:
             self.post_quant_conv = nn.Conv2d(d, z_channels, 1)
             self.decoder = Decoder(z_channels, 3, blocks["up_block_types"], **shared)
         # both after the trunk, whose seeded weights are then the same with and without it
         self.linear = LinearPath(patch, d) if patch else None
         self.refinement = Refinement(patch, d, refine_channels, refine_blocks) if refine_channels else None
-        if normalisation == "imagenet":
-            mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-        else:
-            mean, std = torch.full((3,), 0.5), torch.full((3,), 0.5)
-        # [-1, 1] -> [0, 1] -> (x - mean) / std, as one affine map a channel
-        self.register_buffer("input_scale", (0.5 / std).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("input_shift", ((0.5 - mean) / std).view(1, 3, 1, 1), persistent=False)
+        self.value_range = ValueRange(normalisation)
 
     @property
     def has_trunk(self) -> bool:
@@ -156,6 +130,7 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
         """Downsampling factor F."""
         return 2 ** (len(self.config.block_out_channels) - 1) if self.has_trunk else self.config.patch
 
+    @apply_forward_hook
     def encode_continuous(self, x: Tensor) -> Tensor:
         """z_e (B, d, H/F, W/F) of images (B, 3, H, W) in [-1, 1], before quantisation.
 
@@ -163,22 +138,53 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
             ValueError: no float type, another shape, or sides that F does not divide. Values are not looked at, so that
                 training waits for no device, and a compiler takes it whole.
         """
-        self._check_form(x)
-        if not self.has_trunk:
-            return self.linear.encode(x)  # (B, d, h, w)
-        h = self.encoder(x * self.input_scale + self.input_shift)  # (B, z_channels, h, w)
-        z_e = self.quant_conv(h)  # (B, d, h, w)
-        return z_e if self.linear is None else z_e + self.linear.encode(x)
+        return self._latents(x)
 
+    def _latents(self, x: Tensor) -> Tensor:
+        check_form(x, self.factor)
+        return self._in_parts(self._latents_of_part, x, self.factor, 1)
+
+    def _latents_of_part(self, x: Tensor) -> Tensor:
+        if not self.has_trunk:
+            return self.linear(x, way="encode")  # (B, d, h, w)
+        h = self.encoder(self.value_range(x, way="enter"))  # (B, z_channels, h, w)
+        z_e = self.quant_conv(h)  # (B, d, h, w)
+        return z_e if self.linear is None else z_e + self.linear(x, way="encode").to(z_e.device)
+
+    @apply_forward_hook
     def encode(self, x: Tensor, return_dict: bool = True) -> PQEncoderOutput | tuple[Tensor]:
-        """Quantised latents of images (B, 3, H, W) in [-1, 1].
+        """Quantised latents of images (B, 3, H, W) in [-1, 1], with a straight-through gradient, in the images' type.
+
+        In half precision z_q is rounded, and may not be found again: codes say exactly what it was.
 
         Raises:
             ValueError: as from encode_to_codes.
         """
-        z_q = self.quantiser.quantise(self._checked_latents(x)).to(x.dtype)
+        z_q = self._straight_through(self._checked_latents(x), "quantise").to(x.dtype)
         return PQEncoderOutput(latents=z_q) if return_dict else (z_q,)
 
+    def _checked_latents(self, x: Tensor) -> Tensor:
+        check_form(x, self.factor)
+        check_values(x)
+        return self._latents(x)
+
+    def _straight_through(self, z: Tensor, way: Literal["quantise", "nearest"]) -> Tensor:
+        """What a quantiser makes of latents (B, d, h, w), in fp32; its gradient is theirs."""
+        z_q = self.quantiser(z.float(), way=way).detach()
+        # nothing is added, so that words stay what they are to the bit
+        return z_q + (z - z.detach()) if z.requires_grad and torch.is_grad_enabled() else z_q
+
+    @apply_forward_hook
+    def encode_to_codes(self, x: Tensor) -> Tensor:
+        """Codes (B, S, h, w) int64 of images (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: no float type, another shape or range, sides that F does not divide, or latents that are not
+                finite. Compiled code does not look at values.
+        """
+        return self.quantiser(self._checked_latents(x).float(), way="encode")
+
+    @apply_forward_hook
     def decode(
         self,
         z: Tensor,
@@ -186,9 +192,10 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
         generator: torch.Generator | None = None,
         force_not_quantize: bool = False,
     ) -> DecoderOutput | tuple[Tensor]:
-        """Images (B, 3, H, W) of latents (B, d, h, w).
+        """Images (B, 3, H, W) of latents (B, d, h, w), in their type.
 
         Latents are quantised first (reading 21): a no-op on z_q, and what brings a diffused sample onto the codebooks.
+        Their gradient passes straight through.
 
         Args:
             z: latents, not multiplied by scaling_factor.
@@ -196,85 +203,65 @@ class PQModel(HubFiles, ModelMixin, ConfigMixin):
             force_not_quantize: decode z as it is, as diffusers' VQModel names it.
 
         Raises:
-            ValueError: no float type, another shape, or a latent that is quantised and not finite.
+            ValueError: no float type, another shape, or a latent that is quantised and not finite. Compiled code does
+                not look at values.
         """
         d = self.config.d
         if z.dim() != 4 or z.shape[1] != d or not z.is_floating_point():
             raise ValueError(f"PQModel: got latents {tuple(z.shape)} {z.dtype}; expected floats (B, {d}, h, w)")
-        if not force_not_quantize:
-            z = self.quantiser.nearest(z).to(z.dtype)
-        sample = self._decode_continuous(z)
+        z_q = z if force_not_quantize else self._straight_through(z, "nearest")
+        sample = self._images(z_q, z.dtype)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 
-    def _decode_continuous(self, z: Tensor) -> Tensor:
-        if self.linear is None:
-            return (self._from_trunk(z) - self.input_shift) / self.input_scale
-        y = self.linear.decode(z)  # (B, 3, H, W)
-        if self.has_trunk:
-            y = y + self._from_trunk(z) / self.input_scale  # a correction, which the shift would move
-        return y if self.refinement is None else y + self.refinement(y, z)
-
-    def _from_trunk(self, z: Tensor) -> Tensor:
-        return self.decoder(self.post_quant_conv(z))  # (B, 3, H, W)
-
-    def encode_to_codes(self, x: Tensor) -> Tensor:
-        """Codes (B, S, h, w) int64 of images (B, 3, H, W) in [-1, 1].
-
-        Raises:
-            ValueError: no float type, another shape or range, sides that F does not divide, or latents that are not
-                finite.
-        """
-        return self.quantiser.encode(self._checked_latents(x))
-
-    def _checked_latents(self, x: Tensor) -> Tensor:
-        self._check_form(x)
-        if x.numel():
-            least, most = torch.stack(x.detach().aminmax()).tolist()
-            if not -FARTHEST <= least <= most <= FARTHEST:  # so NaN too
-                raise ValueError(
-                    f"PQModel: got {x.dtype} images from {least:g} to {most:g}; expected floats in [-1, 1]; "
-                    "of levels from 0 to 255 take images / 127.5 - 1"
-                )
-        return self.encode_continuous(x)
-
-    def _check_form(self, x: Tensor) -> None:
-        if not x.is_floating_point():
-            raise ValueError(
-                f"PQModel: got images {x.dtype}; expected floats in [-1, 1]; "
-                "of levels from 0 to 255 take images / 127.5 - 1"
-            )
-        F = self.factor
-        if x.dim() != 4 or x.shape[1] != 3 or x.shape[2] % F or x.shape[3] % F or 0 in x.shape[2:]:
-            raise ValueError(
-                f"PQModel: got images {tuple(x.shape)}; expected (B, 3, H, W) with H and W multiples of F={F}"
-                f"{self._nearest_sizes(x)}"
-            )
-
-    def _nearest_sizes(self, x: Tensor) -> str:
-        """Sizes to crop and to pad to, for the message."""
-        if x.dim() != 4 or x.shape[1] != 3:
-            return ""
-        F, (H, W) = self.factor, x.shape[2:]
-        smaller = (H // F * F, W // F * F)
-        larger = (max(F, -(-H // F * F)), max(F, -(-W // F * F)))
-        allowed = [f"{height} x {width}" for height, width in (smaller, larger) if height and width]
-        return f", for example {' or '.join(dict.fromkeys(allowed))}"
-
+    @apply_forward_hook
     def decode_from_codes(self, codes: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of codes (B, S, h, w), of any integer type.
+        """Images (B, 3, H, W) of codes (B, S, h, w), of any integer type, in the model's type.
 
         Raises:
             ValueError: no integers, another shape, or a code outside [0, K): names its subspace and place.
         """
         if codes.dim() != 4:
             raise ValueError(f"PQModel: got codes {tuple(codes.shape)}; expected (B, {self.config.S}, h, w)")
-        return self._decode_continuous(self.quantiser.decode(codes).to(self.dtype))
+        return self._images(self.quantiser(codes, way="decode"), self.dtype)
 
-    def forward(self, x: Tensor) -> PQOutput:
+    def _images(self, z: Tensor, dtype: torch.dtype) -> Tensor:
+        """Images (B, 3, H, W) in a type, that of the trunk's weights, of latents (B, d, h, w) in that or in fp32."""
+
+        def of_part(z: Tensor) -> Tensor:
+            return self._images_of_part(z, dtype)
+
+        return self._in_parts(of_part, z, 1, self.factor).to(dtype)
+
+    def _images_of_part(self, z: Tensor, dtype: torch.dtype) -> Tensor:
+        if self.linear is None:
+            return self._from_trunk(z, dtype, "leave")
+        y = self.linear(z, way="decode")  # (B, 3, H, W)
+        if self.has_trunk:
+            y = y + self._from_trunk(z, dtype, "leave_difference").to(y.device)
+        return y if self.refinement is None else y + self.refinement(y.to(dtype), z.to(dtype)).to(y.device)
+
+    def _from_trunk(self, z: Tensor, dtype: torch.dtype, way: Literal["leave", "leave_difference"]) -> Tensor:
+        return self.value_range(self.decoder(self.post_quant_conv(z.to(dtype))), way=way)  # (B, 3, H, W)
+
+    def forward(
+        self,
+        sample: Tensor,
+        sample_posterior: bool = False,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> PQOutput | tuple[Tensor, Tensor, Tensor]:
         """Reconstruct images (B, 3, H, W) in [-1, 1] with straight-through gradients.
+
+        Args:
+            sample: images.
+            sample_posterior: unused, as the distribution of latents has one value; generator too.
+            return_dict: whether the result is a PQOutput, or a tuple of what it holds.
 
         Raises:
             ValueError: as from encode_continuous.
         """
-        quantised = self.quantiser(self.encode_continuous(x))
-        return PQOutput(self._decode_continuous(quantised.z_q), quantised.loss, quantised.codes)
+        z_e = self._latents(sample)
+        # under autocast z_q is in fp32 whatever z_e is in
+        quantised = self.quantiser(z_e if sample.dtype == torch.float32 else z_e.float())
+        output = PQOutput(self._images(quantised.z_q, sample.dtype), quantised.loss, quantised.codes)
+        return output if return_dict else output.to_tuple()

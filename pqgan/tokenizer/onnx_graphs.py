@@ -14,7 +14,8 @@ from torch._higher_order_ops.scan import scan
 
 from pqgan.quantise.base import Quantiser
 
-from .model import FARTHEST, PQModel
+from .image_checks import FARTHEST
+from .model import PQModel
 
 FEW = 8
 """Channels of a word up to which differences are summed one by one; of more it is a product of matrices."""

@@ -7,6 +7,7 @@ result, so that a few hundred updates show.
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.utils.checkpoint import checkpoint
 
 DOWN = 4
 """It computes at a quarter of the resolution, on 4 x 4 pixels at a time."""
@@ -21,6 +22,10 @@ class Refinement(nn.Module):
         channels: of every layer.
         blocks: residual blocks of two convolutions.
     """
+
+    gradient_checkpointing = False
+    """Under this name diffusers looks for it, and sets it."""
+    _gradient_checkpointing_func = staticmethod(checkpoint)
 
     def __init__(self, F: int, d: int, channels: int, blocks: int):
         super().__init__()
@@ -40,5 +45,8 @@ class Refinement(nn.Module):
         seen = torch.cat([y, self.from_latents(z)], dim=1)  # (B, 6, H, W)
         h = self.conv_in(pixel_unshuffle(seen, DOWN))  # (B, channels, H/4, W/4)
         for block in self.blocks:
-            h = h + block(h)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                h = h + self._gradient_checkpointing_func(block, h)
+            else:
+                h = h + block(h)
         return pixel_shuffle(self.conv_out(h), DOWN)  # (B, 3, H, W)

@@ -1,5 +1,6 @@
 """`pqgan export`: half the bytes or fewer, the same model, and one line where there is none."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -46,6 +47,20 @@ def test_it_opens_as_any_diffusers_model_and_computes_in_float32(tiny_pq, tmp_pa
     images = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.inference_mode():
         assert torch.equal(model.eval()(images).sample, load_model(tmp_path / "out").eval()(images).sample)
+
+
+def test_a_model_from_before_latent_channels_gets_them(tiny_pq, tmp_path):
+    model = tmp_path / "model"
+    load_model(tiny_pq).save_pretrained(model)
+    path = model / "config.json"
+    config = json.loads(path.read_text())
+    channels = config.pop("latent_channels")
+    path.write_text(json.dumps(config))
+    assert export("--model", model, "--out", tmp_path / "out") == 0
+    written = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert written["latent_channels"] == channels == written["d"]
+    del config["_name_or_path"]  # where a model was loaded from is not handed on
+    assert written == config | {"latent_channels": channels}
 
 
 def test_provenance_goes_with_it(tiny_pq, tmp_path):

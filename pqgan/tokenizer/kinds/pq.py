@@ -52,7 +52,7 @@ class PQTokenizer(Tokenizer):
         if model.refinement is not None:
             # what leaves the layer is laid out as pixels, and added
             return pixel_unshuffle(gradient, DOWN)  # (B, 48, H/4, W/4)
-        return gradient / model.input_scale  # which turns what leaves the layer back to [-1, 1]
+        return model.value_range(gradient, way="leave_difference")  # which turns what leaves the layer back to [-1, 1]
 
     @property
     def kind(self) -> str:

@@ -127,7 +127,7 @@ def test_either_name_or_both_with_and_without_the_loss_are_one_model(aliases, lo
     assert torch.equal(backwards.quantiser.codebooks, model.quantiser.codebooks)
     images = photos[:1, :, :32, :32]
     scale, shift = (0.5 / STD).view(1, 3, 1, 1), ((0.5 - MEAN) / STD).view(1, 3, 1, 1)
-    torch.testing.assert_close(images * model.input_scale + model.input_shift, images * scale + shift)
+    torch.testing.assert_close(model.value_range(images, way="enter"), images * scale + shift)
 
 
 @pytest.mark.parametrize("form", ["safetensors", "lightning", "plain"])
