@@ -161,7 +161,7 @@ def _import(module: str, package: str) -> ModuleType:
     except ImportError as error:
         if error.name != module:
             raise LeftOut(f"{package} cannot be imported: {error}") from None
-        raise LeftOut(f"{package} is not installed; pip install pqgan[bench]") from None
+        raise LeftOut(f"{package} is not installed; pip install '.[bench]'") from None
 
 
 def _check_memory(needed: int, device: torch.device) -> None:

@@ -13,7 +13,7 @@ PORTS = partial(types.count, most=2**16 - 1, why="there are no higher ports")
 
 def add(verbs: Verbs) -> None:
     """Add demo."""
-    what = "a page on which a picture goes through the tokenizers at hand (pip install 'pqgan[demo]')"
+    what = "a page on which a picture goes through the tokenizers at hand (pip install '.[demo]')"
     sub = verbs.add_parser("demo", help=what, description=what)
     sub.add_argument("--models", type=Path, metavar="FOLDER", help="of folders of trained tokenizers (default: models)")
     sub.add_argument(

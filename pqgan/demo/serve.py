@@ -54,7 +54,7 @@ def demo(
         ResourceError: gradio is not installed; no such device.
     """
     if find_spec("gradio") is None:
-        raise ResourceError("gradio, which makes the page, is not installed: pip install 'pqgan[demo]'")
+        raise ResourceError("gradio, which makes the page, is not installed: pip install '.[demo]'")
     port = free_port(host, port)
     where = target(device)
     found = at_hand(models, model, where)
@@ -72,7 +72,7 @@ def demo(
 
             from .page import CSS, Page
         except ImportError as error:
-            raise ResourceError(f"gradio cannot be imported: {error}; pip install 'pqgan[demo]'") from None
+            raise ResourceError(f"gradio cannot be imported: {error}; pip install '.[demo]'") from None
 
         page = Page(found, lpips, side, where).build()
         _, address, _ = page.launch(

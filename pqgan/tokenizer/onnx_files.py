@@ -44,7 +44,7 @@ def check(model: nn.Module) -> None:
         try:
             __import__(package)
         except ImportError:
-            raise ResourceError(f"--onnx: {package} is not installed; pip install pqgan[onnx]") from None
+            raise ResourceError(f"--onnx: {package} is not installed; pip install '.[onnx]'") from None
     kind = getattr(getattr(model, "quantiser", None), "kind", None)
     if kind not in SEARCHES:
         what = f"{type(model).__name__}" + (f" with a quantiser of kind {kind}" if kind else "")

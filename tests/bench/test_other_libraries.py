@@ -58,7 +58,7 @@ def test_a_library_that_is_not_installed_is_named(module, package, ways, monkeyp
 
     monkeypatch.setattr(other_libraries, "import_module", absent)
     for prepare in ways.values():
-        with pytest.raises(LeftOut, match=rf"{package} is not installed; pip install pqgan\[bench\]"):
+        with pytest.raises(LeftOut, match=rf"{package} is not installed; pip install '\.\[bench\]'"):
             prepare(torch.zeros(4, 8), torch.zeros(2, 4, 4))
 
 

@@ -46,7 +46,7 @@ def test_without_gradio_a_line_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setattr(serve, "find_spec", lambda _: None)
     code, line = refused(capsys)
     assert code == 5
-    assert line.endswith("is not installed: pip install 'pqgan[demo]'")
+    assert line.endswith("is not installed: pip install '.[demo]'")
 
 
 def test_a_gradio_that_cannot_be_imported_is_one_line(capsys, tiny_pq, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_gradio_that_cannot_be_imported_is_one_line(capsys, tiny_pq, monkeypat
     code, line = refused(capsys, "--models", tiny_pq.parent, "--port", 0)
     assert code == 5
     assert "gradio cannot be imported: " in line
-    assert line.endswith("pip install 'pqgan[demo]'")
+    assert line.endswith("pip install '.[demo]'")
 
 
 def test_without_a_model_a_line_says_where_it_looked(capsys, tmp_path):

@@ -171,7 +171,7 @@ def test_files_of_another_model_are_noticed(exported):
 def test_a_missing_package_is_one_line(exported, package, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, package, None)
     assert main(["export", "--model", str(exported[1]), "--out", str(tmp_path / "out"), "--onnx"]) == 5
-    assert capsys.readouterr().err == f"pqgan export: --onnx: {package} is not installed; pip install pqgan[onnx]\n"
+    assert capsys.readouterr().err == f"pqgan export: --onnx: {package} is not installed; pip install '.[onnx]'\n"
     assert not (tmp_path / "out").exists()
 
 

@@ -202,8 +202,8 @@ def finished(tmp_path_factory) -> Checkout:
 @pytest.fixture
 def on_s3(finished, tmp_path):
     """A clone that has pushed the finished one's results to an S3 server on loopback, and nowhere else."""
-    pytest.importorskip("dvc_s3", reason="no dvc-s3, which DVC needs for S3: pip install pqgan[s3]")
-    moto = pytest.importorskip("moto.server", reason="no S3 server to test with: pip install pqgan[dev]")
+    pytest.importorskip("dvc_s3", reason="no dvc-s3, which DVC needs for S3: pip install '.[s3]'")
+    moto = pytest.importorskip("moto.server", reason="no S3 server to test with: pip install '.[dev]'")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
