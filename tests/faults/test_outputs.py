@@ -26,6 +26,7 @@ NAMES = {
     "reference": "val",
     "published": "taesd",
     "evaluate": "f8-d16-S8-K64",
+    "evaluate_transfer": "taesd-on-FFHQ",
     "evaluate_finetuned": "selected-f8",
     "select": "f8",
     "finetune": "f8",
@@ -37,6 +38,8 @@ NAMES = {
     "speed": "PQSD-Quick",
 }
 """A job of each chapter that a verb makes."""
+SCALES = {"evaluate_transfer": "released"}
+"""Chapter -> the scale that has it; of the others smoke."""
 
 FOLDERS = {
     "bench matching": ["--no-reconstructions", "--positions", "1", "--no-figure"],
@@ -83,7 +86,7 @@ def arguments(verb: str) -> list[str]:
     for given in VERBS[verb].inputs:
         value = "val=held/input" if given.endswith("=") else "held/input"
         words += [f"--{given.rstrip('?=')}", value]
-    return words
+    return [*words, "--scale", SCALES.get(VERBS[verb].name, "smoke")]
 
 
 @pytest.fixture

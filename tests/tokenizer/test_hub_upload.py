@@ -157,6 +157,7 @@ def test_what_the_hub_refuses_is_one_line_and_the_folder_is_kept(export, hub, tm
     assert (tmp_path / "out/SHA256SUMS").is_file()
 
 
+@pytest.mark.thorough  # its library tries again for half a minute
 def test_a_hub_that_nobody_answers_for_is_one_line(tiny_pq, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens

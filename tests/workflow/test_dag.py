@@ -76,7 +76,7 @@ def change(checkout: Path, key: str, value) -> None:
 
 def test_the_slurm_command_plans_every_job_of_the_sweep(checkout):
     jobs = planned_jobs(checkout, "--profile", "slurm", "reports/table1.tex")
-    published, codecs, backbone, continuous, linear = 2, 10, 1, 2, 4
+    published, codecs, backbone, continuous, linear = 4, 10, 1, 2, 4
     assert jobs["train_tokenizer"] == 2 * 160 + 1 + continuous + linear
     assert jobs["evaluate_tokenizer"] == jobs["train_tokenizer"] + published + codecs + backbone
     assert jobs["fetch_baseline"] == published + codecs
