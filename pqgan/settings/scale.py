@@ -278,6 +278,15 @@ class Settings(Section):
         second = self.scale.evaluation.second
         if second is None:
             return self
+        images = [
+            self.scale.data.sets[name].model_dump(exclude={"geometry"})
+            for name in (self.scale.evaluation.data, second.data)
+        ]
+        if images[0] != images[1]:
+            raise ValueError(
+                f"evaluation.second.data is {second.data}, which holds other images than {self.scale.evaluation.data}; "
+                "allowed: a set with the same settings but for its geometry"
+            )
         wanted, found = self.second_reading.data.geometry, self.scale.geometry_of(second.data, self.reading)
         measured = (self.reading.metrics.lpips, *self.scale.evaluation.features.lpips)
         if self.second_reading.metrics.lpips not in measured:
@@ -285,6 +294,7 @@ class Settings(Section):
                 f"evaluation.features.lpips lacks {self.second_reading.metrics.lpips}, the backbone of the reading "
                 f"{second.reading}; allowed: with it"
             )
+        # crops of photographs are square: either geometry gives the same
         if wanted != found and self.scale.data.sets[second.data].source == "folder":
             raise ValueError(
                 f"evaluation.second.data is {second.data}, cut by the geometry {found}; allowed: a set with geometry: "

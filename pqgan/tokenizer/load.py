@@ -121,14 +121,35 @@ def open_published(name: str) -> Tokenizer:
         raise SettingsError(f"published: got {name!r}; allowed: {', '.join(PUBLISHED)}")
     config = PUBLISHED[name].config
     source = locate.source(name)
-    if config is None:
-        model = convert(locate.read(name), f"{name} ({', '.join(source.files)})")
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            write_text(Path(folder) / "config.json", json.dumps(dict(config)))
-            (Path(folder) / WEIGHTS).symlink_to(locate.find(name).absolute())
-            model = load_model(folder)
-    return _known(wrap(model), source, name)
+    where = f"{name} ({', '.join(source.files)})"
+    try:
+        if config is None:
+            model = convert(locate.read(name), where)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                write_text(Path(folder) / "config.json", json.dumps(dict(config)))
+                (Path(folder) / WEIGHTS).symlink_to(locate.find(name).absolute())
+                model = load_model(folder)
+        tokenizer = wrap(model)
+        _check_published(tokenizer, name, where)
+    except DataError:
+        locate.forget(name)
+        raise
+    return _known(tokenizer, source, name)
+
+
+def _check_published(tokenizer: Tokenizer, name: str, where: str) -> None:
+    """Refuse another model's file in the place of a published one's."""
+    subject = tokenizer.subject()
+    found, expected = (
+        {key: of(key) for key in ("kind", "F", "d", "S", "K")}
+        for of in (subject.get, lambda key: getattr(PUBLISHED[name], key))
+    )
+    if found != expected:
+        own, other = (
+            ", ".join(f"{key}={value}" for key, value in of.items() if value is not None) for of in (expected, found)
+        )
+        raise DataError(f"{where}: is another tokenizer, {other}; expected {own}; get the file again")
 
 
 def _open_folder(folder: Path) -> Tokenizer:

@@ -33,6 +33,8 @@ __all__ = ["CATALOGUE", "VARIABLE", "Hub", "Weights", "cache", "find", "folder",
 
 VARIABLE = "PQGAN_WEIGHTS_DIR"
 
+_recorded_here: set[Path] = set()
+"""Records of files that this process saw first."""
 _said: set[Path] = set()
 """Files without a pinned sha256, of which it was printed."""
 
@@ -137,7 +139,18 @@ def load(network: "nn.Module", state: "dict[str, Tensor]", which: str | Weights)
         network.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
+        forget(which)
         raise DataError(f"{find(which)}: is not {_entry(which).name} ({reason}); replace it") from None
+
+
+def forget(which: str | Weights) -> None:
+    """Take back what this process recorded of a file that turned out to be another one, or the right one is refused."""
+    entry = _entry(which)
+    for name in (entry.name, *entry.copies):
+        record = recorded.place_of(cache(), name)
+        if record in _recorded_here:
+            _recorded_here.discard(record)
+            record.unlink(missing_ok=True)
 
 
 def _entry(which: str | Weights) -> Weights:
@@ -220,6 +233,7 @@ def _seen(path: Path, entry: Weights, name: str, digest: str, commit: str | None
     if seen is None:
         origin = str(replace(entry.origin, revision=commit) if commit else entry.origin)
         seen, where = recorded.write(record, origin, digest, path, commit)
+        _recorded_here.add(record)
         if path not in _said:
             _said.add(path)
             why = "the hub's own" if commit else "there is none to compare it with"

@@ -61,6 +61,10 @@ REFUSED = {
         {"evaluation.second": {"reading": "released", "data": "valley"}},
         "evaluation.second.data is 'valley'; allowed: ",
     ),
+    "a set of other images": (
+        {"evaluation.second": {"reading": "released", "data": "lsun"}},
+        "evaluation.second.data is lsun, which holds other images than val; allowed: a set with the same settings but",
+    ),
     "a set of the first reading": (
         {"evaluation.second": {"reading": "released", "data": "val"}},
         "evaluation.second.data is val, cut by the geometry crop; allowed: a set with geometry: squash, that of the",

@@ -31,9 +31,9 @@ class Original:
     num_res_blocks: int = 2
     resolution: int = 256
 
-    def reduced(self, K: int = 40) -> "Original":
-        """The same with fewer channels and codewords."""
-        codebook = K if self.n_embed else None
+    def reduced(self, K: int | None = 40) -> "Original":
+        """The same with fewer channels and codewords; as many codewords where K is None, as its name stands for."""
+        codebook = (K or self.n_embed) if self.n_embed else None
         return replace(self, ch=32, num_res_blocks=1, n_embed=codebook, features=self.features and 24)
 
     def attends(self, level: int) -> bool:

@@ -84,7 +84,7 @@ def hub():
     files = {}
     for name in AUTHORS:
         origin = PUBLISHED[name].weights.origin
-        tensors = {key: value.contiguous() for key, value in seeded(ORIGINALS[name].reduced()).items()}
+        tensors = {key: value.contiguous() for key, value in seeded(ORIGINALS[name].reduced(None)).items()}
         content = save(tensors)
         # asked for by the branch, fetched by its commit
         for revision in (origin.revision, COMMIT):
@@ -103,7 +103,7 @@ def stand_ins(folder: Path) -> Path:
     for name in BASELINES:
         path = folder / PUBLISHED[name].weights.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"state_dict": seeded(ORIGINALS[name].reduced())}, folder / "model.ckpt")
+        torch.save({"state_dict": seeded(ORIGINALS[name].reduced(None))}, folder / "model.ckpt")
         if path.suffix == ".zip":
             with zipfile.ZipFile(path, "w") as archive:
                 archive.write(folder / "model.ckpt", PUBLISHED[name].weights.member)

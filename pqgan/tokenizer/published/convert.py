@@ -165,6 +165,9 @@ def _placed(given: State, expected: State, names: dict[str, str], what: str) -> 
         if tensor.shape != expected[key].shape
     ]
     wrong["no floats in"] = [names[key] for key, tensor in found.items() if not tensor.is_floating_point()]
+    wrong["no finite numbers in"] = [
+        names[key] for key, tensor in found.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
     if told := [f"{kind} {_listed(tensors)}" for kind, tensors in wrong.items() if tensors]:
         raise DataError(f"{what}: {'; '.join(told)}; get the file again")
     return {key: tensor.float() for key, tensor in found.items()}

@@ -26,7 +26,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 @pytest.fixture
 def state(originals, monkeypatch):
     """Of a checkpoint that pqgan.weights.catalogue has."""
-    state = originals.seeded(originals.configurations[NAME].reduced())
+    state = originals.seeded(originals.configurations[NAME].reduced(None))
     monkeypatch.setattr(locate, "read", {NAME: state}.__getitem__)
     monkeypatch.setattr(locate, "source", {NAME: SOURCE}.__getitem__)
     return state
@@ -58,7 +58,7 @@ def test_the_folder_is_the_published_model(fetched, photos):
 
 @pytest.mark.parametrize("name", ["ldm-kl-f16", "ldm-vq-f4", "vqgan-f16-1024", "vqgan-lc-f16"])
 def test_files_as_their_authors_packed_them(name, smoke, originals, tmp_path, monkeypatch):
-    state = originals.seeded(originals.configurations[name].reduced())
+    state = originals.seeded(originals.configurations[name].reduced(None))
     entry = locate.CATALOGUE[name]
     places = {"own": tmp_path / "weights", "unpacked": tmp_path / "unpacked"}
     for place in places.values():

@@ -244,3 +244,15 @@ def test_codebooks_that_do_not_share_the_channels_are_refused(originals, small):
 def test_a_vqgan_is_none_of_the_authors(originals):
     state = originals.seeded(originals.configurations["vqgan-f16-1024"].reduced())
     assert type(convert(state, "vqgan.ckpt")).__name__ == "VQModel"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("quant_conv.weight", "quant_conv.weight"), ("vq_split.embeddings.0.weight", "quantiser.codebooks")],
+)
+def test_a_tensor_that_is_not_finite_is_named(key, told, value, originals, small):
+    state = authors(originals, small)
+    state[key] = state[key].clone()
+    state[key].flatten()[0] = value
+    assert f"no finite numbers in {told};" in refused(state)

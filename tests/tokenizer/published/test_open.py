@@ -128,13 +128,21 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
 
 
 def test_a_published_name_is_converted(monkeypatch, originals):
-    state = originals.seeded(originals.configurations["vqgan-lc-f16"].reduced())
+    state = originals.seeded(originals.configurations["vqgan-lc-f16"].reduced(None))
     source = FeatureNetwork(origin="somewhere", files={"vqgan.pth": "0" * 64})
     monkeypatch.setattr(locate, "read", {"vqgan-lc-f16": state}.__getitem__)
     monkeypatch.setattr(locate, "source", {"vqgan-lc-f16": source}.__getitem__)
     tokenizer = open_model("vqgan-lc-f16")
     subject = tokenizer.subject()
-    expected = {"kind": "vqgan", "F": 16, "d": 8, "S": 1, "K": 40, "published": "vqgan-lc-f16", "method": "VQGAN-LC"}
+    expected = {
+        "kind": "vqgan",
+        "F": 16,
+        "d": 8,
+        "S": 1,
+        "K": 100_000,
+        "published": "vqgan-lc-f16",
+        "method": "VQGAN-LC",
+    }
     assert {key: subject[key] for key in expected} == expected
     assert subject["latent"] == "VQ"
     assert tokenizer.source == source
