@@ -45,28 +45,41 @@ def _looked_up(name: str) -> type:
 
 
 def _by_auto_model(module: ModuleType) -> None:
-    own = module.AutoModel.from_pretrained.__func__
+    own, own_from_config = module.AutoModel.from_pretrained.__func__, module.AutoModel.from_config.__func__
 
     @functools.wraps(own)
     def from_pretrained(cls: type, pretrained_model_or_path: Any = None, **options: Any) -> Any:
         try:
             return own(cls, pretrained_model_or_path, **options)
         except ValueError:  # code that it was not told to trust, or a class that it does not know
-            if not _is_ours(pretrained_model_or_path, options):
+            if _our_config(pretrained_model_or_path, options) is None:
                 raise
         options.pop("trust_remote_code", None)
         return _looked_up(CLASS).from_pretrained(pretrained_model_or_path, **options)
 
+    @functools.wraps(own_from_config)
+    def from_config(cls: type, pretrained_model_name_or_path_or_dict: Any = None, **options: Any) -> Any:
+        try:
+            return own_from_config(cls, pretrained_model_name_or_path_or_dict, **options)
+        except ValueError:
+            config = _our_config(pretrained_model_name_or_path_or_dict, options)
+            if config is None:
+                raise
+        of_model = {name: value for name, value in options.items() if name not in (*HUB_OPTIONS, "trust_remote_code")}
+        return _looked_up(CLASS).from_config(config, **of_model)
+
     module.AutoModel.from_pretrained = classmethod(from_pretrained)
+    module.AutoModel.from_config = classmethod(from_config)
 
 
-def _is_ours(place: Any, options: dict[str, Any]) -> bool:
-    """Whether the config.json there names PQModel."""
+def _our_config(place: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+    """The configuration there, or that it is itself, if it names PQModel."""
     which = {name: options[name] for name in HUB_OPTIONS if name in options}
     try:
-        return _looked_up(CLASS).load_config(place, **which).get("_class_name") == CLASS
-    except OSError:
-        return False
+        config = place if isinstance(place, dict) else _looked_up(CLASS).load_config(place, **which)
+    except (OSError, ValueError):
+        return None
+    return config if config.get("_class_name") == CLASS else None
 
 
 PLACES: dict[str, Callable[[ModuleType], None]] = {

@@ -4,7 +4,7 @@ This file knows of shapes, types and masks; a quantiser itself sees vectors at p
 docs/quantiser.md says how to add one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, get_args
@@ -18,6 +18,7 @@ from .ranges import check_form
 BetaOn = Literal["codebook", "commitment"]
 Init = Literal["uniform", "normal"]
 Way = Literal["encode", "decode", "quantise", "nearest"]
+WAYS = get_args(Way)
 HALVES = (torch.float16, torch.bfloat16)
 SEARCHED = (torch.float32, *HALVES)
 """Float types that need no conversion: the search widens halves as it reads them."""
@@ -77,9 +78,10 @@ class Quantiser(nn.Module):
                 offloading does, moves the codebooks so too.
 
         Raises:
-            ValueError: another shape or no float type, or no such mask; as from the method.
+            ValueError: another shape or no float type, no such mask, or no such method; as from the method.
         """
         if way is not None:
+            one_of(type(self).__name__, "way", way, WAYS)
             return getattr(self, way)(z_e, mask)
         self._check_form(z_e, mask)
         with torch.autocast(z_e.device.type, enabled=False):
@@ -107,7 +109,7 @@ class Quantiser(nn.Module):
         if mask is not None:
             self._check_mask(codes, mask)
             # a code that is there, so that places in messages stay those of the whole
-            codes = torch.where(mask[:, None], codes.long(), 0)
+            codes = torch.where(mask[:, None], codes.long(), 0).to(codes.dtype)
         z_q = self._decode(codes)
         return self._last(z_q if mask is None else torch.where(mask[:, None], z_q, 0))
 
@@ -224,15 +226,35 @@ def whole_number(owner: str, name: str, value: Any, least: int, most: int | None
     return int(value)
 
 
+def one_of(owner: str, name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Refuse another value of an option than those allowed.
+
+    Raises:
+        ValueError: names them.
+    """
+    if value not in allowed:
+        raise ValueError(f"{owner}: {name} is {value!r}; expected {' or '.join(allowed)}")
+
+
+def true_or_false(owner: str, name: str, value: Any) -> bool:
+    """value, an option of that name.
+
+    Raises:
+        ValueError: it is neither; a text such as "no" would count as true.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{owner}: {name} is {value!r}; expected True or False")
+    return value
+
+
 def check_training(owner: str, init: Any, beta: Any, beta_on: Any) -> None:
     """Refuse what codebooks can neither start nor learn with.
 
     Raises:
         ValueError: names the option, what it is and what it may be.
     """
-    for name, value, allowed in (("init", init, get_args(Init)), ("beta_on", beta_on, get_args(BetaOn))):
-        if value not in allowed:
-            raise ValueError(f"{owner}: {name} is {value!r}; expected {' or '.join(allowed)}")
+    one_of(owner, "init", init, get_args(Init))
+    one_of(owner, "beta_on", beta_on, get_args(BetaOn))
     if isinstance(beta, bool) or not isinstance(beta, Real) or not isfinite(beta) or beta < 0:
         raise ValueError(f"{owner}: beta is {beta!r}; expected a number from 0")
 

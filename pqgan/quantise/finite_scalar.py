@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from .base import Quantised, Quantiser, whole_number
+from .base import Quantised, Quantiser, true_or_false, whole_number
 from .ranges import checked
 
 EPSILON = 1e-3
@@ -30,7 +30,7 @@ class FiniteScalarQuantiser(Quantiser):
         channel_last: as of ProductQuantiser.
 
     Raises:
-        ValueError: no such levels, not one for each channel, or more than LARGEST_K codes.
+        ValueError: no such levels, not one for each channel, more than LARGEST_K codes, or channel_last is no bool.
     """
 
     kind = "fsq"
@@ -42,7 +42,8 @@ class FiniteScalarQuantiser(Quantiser):
             raise ValueError(f"FiniteScalarQuantiser: levels={levels}; expected {d}, one per channel, of 2 or more")
         if (K := prod(levels)) > LARGEST_K:
             raise ValueError(f"FiniteScalarQuantiser: levels={levels} make {K:,} codes; allowed: {LARGEST_K:,}")
-        self.S, self.K, self.levels, self.channel_last = 1, K, tuple(levels), channel_last
+        self.S, self.K, self.levels = 1, K, tuple(levels)
+        self.channel_last = true_or_false("FiniteScalarQuantiser", "channel_last", channel_last)
         steps = torch.tensor([prod(levels[:channel]) for channel in range(d)])
         # whole numbers, which a change of the model's type leaves alone
         self.register_buffer("_levels", torch.tensor(self.levels).view(d, 1), persistent=False)

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .assign import assign, found_words, words
-from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, whole_number
+from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, true_or_false, whole_number
 from .matching import search
 
 
@@ -49,7 +49,8 @@ class ProductQuantiser(Quantiser):
         if d % S:
             raise ValueError(f"ProductQuantiser: S={S} does not divide d={d}")
         check_training("ProductQuantiser", init, beta, beta_on)
-        self.beta, self.beta_on, self.channel_last = beta, beta_on, channel_last
+        self.beta, self.beta_on = beta, beta_on
+        self.channel_last = true_or_false("ProductQuantiser", "channel_last", channel_last)
         self.codebooks = nn.Parameter(torch.empty(self.S, self.K, self.d // self.S))
         start(self.codebooks, self.K, init)
 

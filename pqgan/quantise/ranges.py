@@ -40,12 +40,12 @@ def check_range(what: str, codes: Tensor, K: int) -> None:
     """
     if not codes.numel():
         return
-    codes = codes.long()
+    given, codes = codes, codes.long()  # uint64 from 2^63 on becomes negative
     least, most = torch.stack(codes.aminmax()).tolist()
     if least >= 0 and most < K:
         return
     image, s, *place = ((codes < 0) | (codes >= K)).nonzero()[0].tolist()
-    code = int(codes[(image, s, *place)])
+    code = given[(image, s, *place)].item()
     axes = AXES.get(codes.dim(), "(image, ...)")
     raise ValueError(f"{what}: got code {code} in subspace {s} at {axes} {(image, *place)}; allowed: 0 to {K - 1}")
 

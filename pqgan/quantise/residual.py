@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .assign import assign
-from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, whole_number
+from .base import BetaOn, Init, Quantised, Quantiser, check_training, loss_factors, start, true_or_false, whole_number
 from .matching import search
 from .ranges import checked
 
@@ -51,7 +51,8 @@ class ResidualQuantiser(Quantiser):
         self.S = whole_number("ResidualQuantiser", "D", D, 1, DEEPEST)
         self.K = whole_number("ResidualQuantiser", "K", K, 2)
         check_training("ResidualQuantiser", init, beta, beta_on)
-        self.beta, self.beta_on, self.channel_last = beta, beta_on, channel_last
+        self.beta, self.beta_on = beta, beta_on
+        self.channel_last = true_or_false("ResidualQuantiser", "channel_last", channel_last)
         self.codebook = nn.Parameter(torch.empty(self.K, self.d))
         start(self.codebook, self.K, init)
 

@@ -4,12 +4,18 @@ docs/dropin.md says what holds for quantised latents, and what cannot.
 """
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import ClassVar, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.attention import AttentionMixin
-from diffusers.models.attention_processor import Attention, FusedAttnProcessor2_0
+from diffusers.models.attention_processor import (
+    CROSS_ATTENTION_PROCESSORS,
+    Attention,
+    AttnProcessor,
+    FusedAttnProcessor2_0,
+)
 from diffusers.models.autoencoders.vae import AutoencoderMixin
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
@@ -63,14 +69,15 @@ class DropIn(ModelMixin, AttentionMixin, AutoencoderMixin, ConfigMixin):
             tile_overlap_factor: see above; as it was where None.
 
         Raises:
-            ValueError: a tile without a position of latents, or another overlap than from 0 to HALF.
+            ValueError: no whole number of pixels, a tile without a position of latents, or another overlap than from 0
+                to HALF.
         """
         side = self.tile_sample_min_size if tile_sample_min_size is None else tile_sample_min_size
         overlap = self.tile_overlap_factor if tile_overlap_factor is None else tile_overlap_factor
-        if side < self.factor:
-            raise ValueError(f"PQModel: got tiles of {side} pixels; expected F={self.factor} or more")
-        if not 0 <= overlap <= HALF:
-            raise ValueError(f"PQModel: got tiles that overlap by {overlap} of their side; expected 0 to {HALF}")
+        if isinstance(side, bool) or not isinstance(side, Integral) or side < self.factor:
+            raise ValueError(f"PQModel: got tiles of {side!r} pixels; expected F={self.factor} or more, a whole number")
+        if isinstance(overlap, bool) or not isinstance(overlap, Real) or not 0 <= overlap <= HALF:
+            raise ValueError(f"PQModel: got tiles that overlap by {overlap!r} of their side; expected 0 to {HALF}")
         self.tile_sample_min_size, self.tile_overlap_factor = side, overlap
         super().enable_tiling()
 
@@ -94,12 +101,28 @@ class DropIn(ModelMixin, AttentionMixin, AutoencoderMixin, ConfigMixin):
             return torch.cat([network(image) for image in x.split(1)])
         return network(x)
 
+    def set_default_attn_processor(self) -> None:
+        """Attention by diffusers' default implementation, as AutoencoderKL does it.
+
+        Raises:
+            ValueError: a layer has another processor than diffusers knows a default for, such as a fused one.
+        """
+        processors = self.attn_processors.values()
+        if strange := [one for one in processors if type(one) not in CROSS_ATTENTION_PROCESSORS]:
+            expected = ", ".join(cls.__name__ for cls in CROSS_ATTENTION_PROCESSORS[:2])
+            raise ValueError(
+                f"PQModel: got attention by {type(strange[0]).__name__}; expected {expected} or the like; "
+                "call unfuse_qkv_projections or set_attn_processor"
+            )
+        self.set_attn_processor(AttnProcessor())
+
     def fuse_qkv_projections(self) -> None:
-        """One matrix product in place of three in each attention layer."""
-        self._unfused = self.attn_processors
-        for module in self.modules():
-            if isinstance(module, Attention):
-                module.fuse_projections(fuse=True)
+        """One matrix product in place of three in each attention layer; a second call changes no weights."""
+        if self._unfused is None:
+            self._unfused = self.attn_processors
+            for module in self.modules():
+                if isinstance(module, Attention):
+                    module.fuse_projections(fuse=True)
         self.set_attn_processor(FusedAttnProcessor2_0())
 
     def unfuse_qkv_projections(self) -> None:
@@ -107,6 +130,10 @@ class DropIn(ModelMixin, AttentionMixin, AutoencoderMixin, ConfigMixin):
         if self._unfused is not None:
             self.set_attn_processor(self._unfused)
             self._unfused = None
+            for module in self.modules():
+                if isinstance(module, Attention) and module.fused_projections:
+                    del module.to_qkv  # or it would be saved
+                    module.fused_projections = False
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # what `to`, `half` and `bfloat16` go through
@@ -120,7 +147,7 @@ class DropIn(ModelMixin, AttentionMixin, AutoencoderMixin, ConfigMixin):
         def but_exact(tensor: Tensor) -> Tensor:
             moved = fn(tensor)
             if id(tensor) in exact and moved.dtype != tensor.dtype and moved.dtype.itemsize < torch.float32.itemsize:
-                return tensor.to(moved.device)
+                return tensor.to(moved.device, torch.float32)
             return moved
 
         return super()._apply(but_exact, recurse)

@@ -1,6 +1,7 @@
 """PQModel: an image autoencoder with quantised latents, usable wherever diffusers expects a VAE."""
 
-from typing import Any, Literal
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -8,6 +9,7 @@ from diffusers.models.autoencoders.vae import Decoder, DecoderOutput, Encoder
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
+from pqgan.quantise.base import one_of
 from pqgan.quantise.kinds import make_quantiser
 
 from .drop_in import DropIn
@@ -17,6 +19,22 @@ from .linear_path import LinearPath
 from .outputs import PQEncoderOutput, PQOutput
 from .refinement import Refinement
 from .value_range import Normalisation, ValueRange
+
+Geometry = Literal["crop", "squash", "unknown"]
+
+
+def check_channels(levels: Any) -> None:
+    """Refuse what are no channels of a trunk's levels, nor None or zeros for none.
+
+    Raises:
+        ValueError: says what they are.
+    """
+    listed = isinstance(levels, list | tuple) and all(
+        isinstance(channels, Integral) and not isinstance(channels, bool) for channels in levels
+    )
+    if levels is not None and not (listed and (not any(levels) or min(levels) > 0)):
+        expected = "a list of whole numbers from 1, or zeros or None for no trunk"
+        raise ValueError(f"PQModel: block_out_channels is {levels!r}; expected {expected}")
 
 
 def trunk_blocks(levels: int) -> dict[str, tuple[str, ...]]:
@@ -56,7 +74,7 @@ class PQModel(HubFiles, DropIn):
 
     Raises:
         ValueError: neither a trunk nor a linear path, a linear path of another F than the trunk's, a refinement
-            without one, no such quantiser, or other latent channels than d.
+            without one, no such channels, normalisation, geometry or quantiser, or other latent channels than d.
     """
 
     @register_to_config
@@ -73,7 +91,7 @@ class PQModel(HubFiles, DropIn):
         beta: float = 0.25,
         beta_on: Literal["codebook", "commitment"] = "codebook",
         normalisation: Normalisation = "minus_one_one",
-        geometry: Literal["crop", "squash", "unknown"] = "unknown",
+        geometry: Geometry = "unknown",
         scaling_factor: float = 1.0,
         force_upcast: bool = False,
         patch: int = 0,
@@ -83,6 +101,8 @@ class PQModel(HubFiles, DropIn):
         latent_channels: int | None = None,
     ):
         super().__init__()
+        check_channels(block_out_channels)
+        one_of("PQModel", "geometry", geometry, get_args(Geometry))
         has_trunk = any(block_out_channels or ())
         if not has_trunk:
             block_out_channels = None

@@ -1,9 +1,11 @@
 """The range of values that a trunk sees, and the way between it and images in [-1, 1]."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+
+from pqgan.quantise.base import one_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -18,10 +20,14 @@ class ValueRange(nn.Module):
 
     Args:
         normalisation: ImageNet's mean and standard deviation, or [-1, 1] as it is.
+
+    Raises:
+        ValueError: another normalisation.
     """
 
     def __init__(self, normalisation: Normalisation):
         super().__init__()
+        one_of("PQModel", "normalisation", normalisation, get_args(Normalisation))
         # in float32, then rounded once, where a model is built in half precision, as loading does
         exact, dtype = {"dtype": torch.float32}, torch.get_default_dtype()
         if normalisation == "imagenet":

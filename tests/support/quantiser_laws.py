@@ -201,6 +201,35 @@ class QuantiserLaws:
             with pytest.raises(ValueError, match=r"latents is not finite at .* \(1, 2, 3, 0\)"):
                 method(z_e)
 
+    @pytest.mark.parametrize("value", [1e300, -1e39])
+    def test_a_latent_that_float32_cannot_hold_is_refused(self, quantiser, value):
+        z_e, mask = latents(dtype=torch.float64), torch.ones(2, 5, 3).bool()
+        z_e[1, 2, 3, 0] = value
+        for method in (quantiser.encode, quantiser.quantise, quantiser.nearest):
+            with pytest.raises(ValueError, match=r"latents is not finite in float32 at .* \(1, 2, 3, 0\)"):
+                method(z_e)
+            with pytest.raises(ValueError, match="latents is not finite"):
+                method(z_e, mask)
+        z_e[1, 2, 3, 0] = 1e38
+        assert quantiser.encode(z_e).shape == (2, quantiser.S, 5, 3)
+
+    @pytest.mark.parametrize("way", ["nope", "bits", "_check_form", ""])
+    def test_another_way_is_refused_with_those_there_are(self, quantiser, way):
+        with pytest.raises(ValueError, match=f"Quantiser: way is '{way}'; expected encode or decode or quantise or"):
+            quantiser(latents(), way=way)
+
+    @pytest.mark.parametrize("value", ["no", 1, None])
+    def test_where_the_channels_are_is_true_or_false(self, quantiser, value):
+        own = {key: option for key, option in self.options().items() if key != "kind"}
+        with pytest.raises(ValueError, match=f"Quantiser: channel_last is {value!r}; expected True or False"):
+            type(quantiser)(D, **own, channel_last=value)
+
+    @pytest.mark.parametrize("mask", [None, torch.ones(2, 5, 3).bool()], ids=["whole", "masked"])
+    def test_an_unsigned_code_is_told_as_it_is(self, quantiser, mask):
+        codes = torch.full((2, quantiser.S, 5, 3), 2**63 + 5, dtype=torch.uint64)
+        with pytest.raises(ValueError, match="got code 9223372036854775813 in subspace 0"):
+            quantiser.decode(codes, mask)
+
     def test_a_code_outside_its_codebook_is_refused_by_its_place(self, quantiser):
         for code in (-1, quantiser.K):
             codes = drawn(quantiser)

@@ -113,6 +113,13 @@ class TestTiles:
         ("options", "message"),
         [
             ({"tile_sample_min_size": 3}, "got tiles of 3 pixels; expected F=4 or more"),
+            (
+                {"tile_sample_min_size": 16.5, "tile_overlap_factor": 0.25},
+                "got tiles of 16.5 pixels; .* a whole number",
+            ),
+            ({"tile_sample_min_size": "16"}, "got tiles of '16' pixels; .* a whole number"),
+            ({"tile_sample_min_size": True}, "got tiles of True pixels; .* a whole number"),
+            ({"tile_overlap_factor": "0.2"}, "overlap by '0.2' of their side; expected 0 to 0.5"),
             ({"tile_overlap_factor": 0.7}, "overlap by 0.7 of their side; expected 0 to 0.5"),
             ({"tile_overlap_factor": -0.1}, "overlap by -0.1 of their side; expected 0 to 0.5"),
         ],

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0, FusedAttnProcessor2_0
 from drop_in_models import NETWORKS, images, make
 
@@ -93,6 +94,30 @@ class TestAttention:
         model.unfuse_qkv_projections()
         assert model.attn_processors == before
         assert torch.equal(model(x).sample, whole)
+
+    @torch.inference_mode()
+    def test_projections_fused_twice_come_apart_at_once(self):
+        model, x = make(), images()
+        whole, before, names = model(x).sample, model.attn_processors, model.state_dict().keys()
+        for _ in range(2):
+            model.fuse_qkv_projections()
+        model.unfuse_qkv_projections()
+        assert model.attn_processors == before
+        assert model.state_dict().keys() == names
+        assert torch.equal(model(x).sample, whole)
+        model.fuse_qkv_projections()  # once more, of the weights as they are
+        assert {type(processor) for processor in model.attn_processors.values()} == {FusedAttnProcessor2_0}
+        torch.testing.assert_close(model(x).sample, whole, rtol=1e-4, atol=1e-5)
+
+    def test_the_default_processor_is_that_of_diffusers_autoencoder(self):
+        theirs = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4)
+        for model in (make(), theirs):
+            model.set_default_attn_processor()
+            assert {type(processor) for processor in model.attn_processors.values()} == {AttnProcessor}
+            model.fuse_qkv_projections()
+            with pytest.raises(ValueError, match=r"[Aa]ttention.* FusedAttnProcessor2_0|processors are of type"):
+                model.set_default_attn_processor()
+        make("path").set_default_attn_processor()
 
     def test_a_model_without_attention_has_nothing_to_fuse(self):
         model = make("path")

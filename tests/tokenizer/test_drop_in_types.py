@@ -116,3 +116,14 @@ def test_a_model_in_several_files_comes_back(variant, tmp_path):
     if variant:
         with pytest.raises(OSError, match="no file named"):
             PQModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_from_float64_to_half_codebooks_and_linear_path_are_in_float32(form):
+    expected, model = make(form).state_dict(), make(form).double().half()
+    if form in NETWORKS:  # the others have nothing else
+        assert_mixed(model, torch.float16)
+    for name, value in model.state_dict().items():
+        if name.startswith(EXACT):
+            assert torch.equal(value, expected[name]), name
+            assert value.dtype == expected[name].dtype, name

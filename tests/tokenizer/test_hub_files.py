@@ -88,13 +88,14 @@ def test_after_import_pqgan_nothing_is_to_be_trusted_and_no_file_of_theirs_runs(
         "from diffusers import AutoModel, DiffusionPipeline\n"
         "print(type(DiffusionPipeline.from_pretrained('pipeline').vae).__name__)\n"
         "print(type(AutoModel.from_pretrained('model')).__name__)\n"
-        "print(type(AutoModel.from_pretrained('pipeline', subfolder='vae')).__name__)",
+        "print(type(AutoModel.from_pretrained('pipeline', subfolder='vae')).__name__)\n"
+        "print(type(AutoModel.from_config('model')).__name__)",
         saved,
         HF_MODULES_CACHE=str(tmp_path / "modules"),
     )
     seen, *classes = done.stdout.splitlines() or [done.stderr]
     assert eval(seen) == eval(imported)
-    assert classes == ["PQModel"] * 3, done.stderr
+    assert classes == ["PQModel"] * 4, done.stderr
     assert not list(tmp_path.rglob(MODULE_FILE))
 
 
@@ -131,6 +132,20 @@ def test_a_loaded_model_is_the_saved_one_and_its_config_has_no_more_options(save
     assert pipeline.vae is own
 
 
+def test_a_configuration_alone_makes_a_model_with_new_weights(saved):
+    own = PQModel.from_pretrained(saved / "model")
+    for given, options in (
+        (str(saved / "pipeline"), {"subfolder": "vae"}),
+        (saved / "model", {"trust_remote_code": False}),
+        (PQModel.load_config(saved / "model"), {}),
+        (dict(own.config), {}),
+    ):
+        model = AutoModel.from_config(given, **options)
+        assert type(model) is PQModel
+        assert {name: model.config[name] for name in OPTIONS} == {name: own.config[name] for name in OPTIONS}
+        assert not torch.equal(model.quantiser.codebooks, own.quantiser.codebooks)
+
+
 def test_other_models_are_refused_or_loaded_as_without_pqgan(saved, tmp_path):
     other = AutoModel.from_pretrained(str(saved / "pipeline"), subfolder="transformer")
     assert type(other) is DiTTransformer2DModel
@@ -138,8 +153,9 @@ def test_other_models_are_refused_or_loaded_as_without_pqgan(saved, tmp_path):
         AutoModel.from_pretrained(tmp_path)
     code = {"_class_name": "Other", "auto_map": {"AutoModel": "other.Other"}}
     (tmp_path / "config.json").write_text(json.dumps(code))
-    with pytest.raises(ValueError, match="contains custom code"):
-        AutoModel.from_pretrained(tmp_path)
+    for load in (AutoModel.from_pretrained, AutoModel.from_config):
+        with pytest.raises(ValueError, match="contains custom code"):
+            load(tmp_path)
     with pytest.raises(AttributeError, match="has no attribute 'Other'"):
         known_to_diffusers._looked_up("Other")
 

@@ -184,3 +184,25 @@ def test_encoding_has_gradients_to_the_image(model, images):
     image = images.clone().requires_grad_()
     model.encode_continuous(image).square().sum().backward()
     assert image.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"normalisation": "x"}, "normalisation is 'x'; expected minus_one_one or imagenet"),
+        ({"geometry": "x"}, "geometry is 'x'; expected crop or squash or unknown"),
+        (
+            {"block_out_channels": (8, 0)},
+            r"block_out_channels is \(8, 0\); expected a list of whole numbers from 1, or .*",
+        ),
+        ({"block_out_channels": (-8, -8)}, r"block_out_channels is \(-8, -8\); expected a list of .*"),
+        ({"block_out_channels": (8, 8.5)}, r"block_out_channels is \(8, 8.5\); expected a list of .*"),
+        ({"block_out_channels": "8,8"}, "block_out_channels is '8,8'; expected a list of .*"),
+        ({"block_out_channels": 8}, "block_out_channels is 8; expected a list of .*"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_one_line(options, message):
+    with pytest.raises(ValueError, match=rf"^PQModel: {message}$"):
+        PQModel(
+            **{"block_out_channels": (8, 8), "norm_num_groups": 4, "z_channels": 8, "d": 8, "S": 4, "K": 5} | options
+        )

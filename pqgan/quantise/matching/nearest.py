@@ -88,7 +88,7 @@ def nearest_codes(z: Tensor, codebooks: Tensor, backend: str | None = None) -> T
 
 
 def check_finite(values: Tensor, name: str, axes: str) -> None:
-    """Refuse NaN and infinity; not in compiled code, which may not branch on values.
+    """Refuse NaN and infinity, and what float32 cannot hold; not in compiled code, which may not branch on values.
 
     Raises:
         ValueError: names the first by its place on the axes.
@@ -96,9 +96,10 @@ def check_finite(values: Tensor, name: str, axes: str) -> None:
     if torch.compiler.is_compiling():
         return
     # a sum is finite only if every term is (or it overflows): one cheap pass before the exact search for the culprit
-    if not values.sum(dtype=torch.float32).isfinite() and not values.isfinite().all():
-        where = tuple((~values.isfinite()).nonzero()[0].tolist())
-        raise ValueError(f"{name} is not finite at {axes} {where}")
+    if not values.sum(dtype=torch.float32).isfinite() and not (found := values.float().isfinite()).all():
+        where = tuple((~found).nonzero()[0].tolist())
+        in_float32 = " in float32" if values[where].isfinite() else ""
+        raise ValueError(f"{name} is not finite{in_float32} at {axes} {where}")
 
 
 @torch.library.custom_op("pqgan::nearest_codes", mutates_args=())
