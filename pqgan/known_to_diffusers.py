@@ -61,7 +61,7 @@ def _by_auto_model(module: ModuleType) -> None:
     def from_config(cls: type, pretrained_model_name_or_path_or_dict: Any = None, **options: Any) -> Any:
         try:
             return own_from_config(cls, pretrained_model_name_or_path_or_dict, **options)
-        except ValueError:
+        except (ValueError, OSError):  # OSError: after a pipeline's part the library looks for the pipeline's file
             config = _our_config(pretrained_model_name_or_path_or_dict, options)
             if config is None:
                 raise
