@@ -67,8 +67,8 @@ def export(
         dry_run: list what would be uploaded; no network is used.
 
     Raises:
-        SettingsError: options that do not fit each other; `out` is there and no earlier export, or not as it was
-            written; the repository holds something else.
+        SettingsError: options that do not fit each other; a weight that the dtype does not hold; `out` is there and
+            no earlier export, or not as it was written; the repository holds something else.
         DataError: `model` holds no tokenizer, a metrics.json is not of this model, or no photographs.
         NumericalError: onnxruntime does not do what the model does.
         ResourceError: offline, the hub refuses, or a package of the extra `onnx` is missing.
@@ -133,10 +133,17 @@ def _is_trained_here(made: dict | None) -> bool:
 
 
 def _rounded(network: nn.Module, dtype: str) -> dict[str, Tensor]:
-    return {
+    stored = {
         name: tensor.to(torch.float32 if name.startswith(EXACT) else DTYPES[dtype]).contiguous()
         for name, tensor in network.state_dict().items()
     }
+    for name, tensor in network.state_dict().items():
+        if (lost := tensor.isfinite() & ~stored[name].isfinite()).any():
+            raise SettingsError(
+                f"--dtype {dtype}: {name} holds {float(tensor[lost][0]):g}, which {dtype} ends before "
+                f"({torch.finfo(DTYPES[dtype]).max:g}); give {'bf16 or ' if dtype == 'fp16' else ''}fp32"
+            )
+    return stored
 
 
 def _is_as_before(network: nn.Module, stored: dict[str, Tensor]) -> bool:

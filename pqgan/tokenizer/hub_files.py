@@ -14,8 +14,11 @@ from pqgan.known_to_diffusers import CLASS, MODULE, ORIGIN
 MODULE_FILE = f"{MODULE}.py"
 AUTO_MAP = {"AutoModel": f"{MODULE}.{CLASS}"}
 
+START = '"""PQModel, for diffusers\' trust_remote_code=True: '
+"""Of the module file in every version: what is not begun so is somebody's own."""
+
 CONTENT = f'''\
-"""PQModel, for diffusers' trust_remote_code=True: the class is that of the package pqgan, which has to be installed."""
+{START}the class is that of the package pqgan, which has to be installed."""
 
 import importlib
 
@@ -38,8 +41,19 @@ def with_auto_map(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_module_file(folder: str | os.PathLike) -> None:
-    """Write modeling_pq.py into the folder of a PQModel."""
-    with open(os.path.join(folder, MODULE_FILE), "w", encoding="utf-8") as file:
+    """Write modeling_pq.py into the folder of a PQModel, or in place of an earlier one.
+
+    Raises:
+        FileExistsError: there is one that this package did not write.
+    """
+    path = os.path.join(folder, MODULE_FILE)
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            if not file.read(len(START)).startswith(START.encode()):
+                raise FileExistsError(
+                    f"{path}: is there and not what pqgan writes under this name; move it, or save to another folder"
+                )
+    with open(path, "w", encoding="utf-8") as file:
         file.write(CONTENT)
 
 
@@ -72,7 +86,11 @@ class HubFiles:
         return json.dumps(with_auto_map(json.loads(config)), indent=2, sort_keys=True) + "\n"
 
     def save_config(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **options: Any) -> None:
-        """As of ConfigMixin, and modeling_pq.py; `save_pretrained` of models and pipelines calls it."""
+        """As of ConfigMixin, and modeling_pq.py; `save_pretrained` of models and pipelines calls it.
+
+        Raises:
+            FileExistsError: the folder holds a modeling_pq.py that this package did not write.
+        """
         if self._is_the_class_itself() and not os.path.isfile(save_directory):
             os.makedirs(save_directory, exist_ok=True)
             write_module_file(save_directory)

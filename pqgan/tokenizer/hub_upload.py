@@ -137,5 +137,10 @@ def _told(repository: str, folder: Path) -> Iterator[None]:
             f"--hub: {repository}: {reason[:300]}; log in with `hf auth login`, or wait until the hub can be reached, "
             f"then run the same command again; {folder} is whole"
         ) from None
+    except (AttributeError, LookupError, TypeError) as error:  # what the client makes of JSON that it did not expect
+        raise ResourceError(
+            f"--hub: {repository}: the server does not answer as the hub does ({in_line(error)[:100]}); see that "
+            f"HF_ENDPOINT is a hub's, then run the same command again; {folder} is whole"
+        ) from None
     finally:
         logging.set_verbosity(before)

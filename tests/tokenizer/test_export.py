@@ -71,6 +71,20 @@ def test_provenance_goes_with_it(tiny_pq, tmp_path):
     assert (tmp_path / "out" / "provenance.json").read_text() == '{"git": "here"}'
 
 
+def test_a_weight_that_a_dtype_does_not_hold_is_refused(tiny_pq, tmp_path, capsys):
+    network = load_model(tiny_pq)
+    name, weight = next((name, each) for name, each in network.named_parameters() if not name.startswith("quantiser."))
+    weight.data.view(-1)[0] = -1e6
+    network.quantiser.codebooks.data.view(-1)[0] = 1e6  # stays in float32, so is no obstacle
+    network.save_pretrained(tmp_path / "model")
+    assert export("--model", tmp_path / "model", "--out", tmp_path / "out", "--dtype", "fp16") == 2
+    told = f"--dtype fp16: {name} holds -1e+06, which fp16 ends before (65504); give bf16 or fp32"
+    assert capsys.readouterr().err == f"pqgan export: {told}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    for dtype in ("bf16", "fp32"):
+        assert export("--model", tmp_path / "model", "--out", tmp_path / dtype, "--dtype", dtype) == 0
+
+
 def test_refusals_are_one_line_and_leave_nothing(tiny_pq, tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

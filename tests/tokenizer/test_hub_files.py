@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoModel, DDIMScheduler, DiffusionPipeline, DiTPipeline, DiTTransformer2DModel
 
 from pqgan import known_to_diffusers
-from pqgan.tokenizer.hub_files import MODULE_FILE
+from pqgan.tokenizer.hub_files import CONTENT, MODULE_FILE
 from pqgan.tokenizer.load import load_model
 from pqgan.tokenizer.model import PQModel
 
@@ -181,3 +181,20 @@ def test_a_derived_class_is_not_said_to_be_pqmodel(tmp_path):
     model.save_pretrained(tmp_path)
     assert not (tmp_path / MODULE_FILE).exists()
     assert "auto_map" not in json.loads((tmp_path / "config.json").read_text())
+
+
+def test_a_file_of_ours_is_renewed_and_one_of_somebody_else_is_not_touched(tmp_path):
+    model = PQModel(**OPTIONS)
+    (tmp_path / MODULE_FILE).write_text(CONTENT.splitlines()[0] + "\n# of an earlier version\n")
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / MODULE_FILE).read_text() == CONTENT
+    for number, theirs in enumerate((b"import secret\n", b"", b"\xff\xfe")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / MODULE_FILE).write_bytes(theirs)
+        for save in (model.save_pretrained, model.save_config):
+            with pytest.raises(
+                FileExistsError, match=r"^[^\n]*modeling_pq.py: is there and not what pqgan writes[^\n]*$"
+            ):
+                save(folder)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {MODULE_FILE: theirs}

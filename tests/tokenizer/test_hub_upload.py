@@ -5,7 +5,9 @@ import shutil
 import socket
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import huggingface_hub
 import pytest
@@ -155,6 +157,40 @@ def test_what_the_hub_refuses_is_one_line_and_the_folder_is_kept(export, hub, tm
     assert said.startswith("pqgan export: --hub: me/tiny: Token is required, but no token found.; log in with `hf auth")
     assert said.count("\n") == 1
     assert (tmp_path / "out/SHA256SUMS").is_file()
+
+
+class _Another(BaseHTTPRequestHandler):
+    """A server that is no hub: the same JSON to everything."""
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    do_POST = do_GET
+
+
+@pytest.mark.parametrize(
+    "content", [b"null", b"[]", b"{}", b'{"id": "me/tiny", "siblings": 3}', b"<html>log in</html>"]
+)
+def test_a_server_that_is_no_hub_is_one_line(export, capsys, monkeypatch, content):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Another) as server:
+        server.content = content
+        Thread(target=server.serve_forever, daemon=True).start()
+        api = huggingface_hub.HfApi(endpoint=f"http://127.0.0.1:{server.server_port}", token="hf_none")
+        monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        assert export("--hub", "me/tiny") == 5
+        server.shutdown()
+    said = capsys.readouterr().err
+    assert said.startswith("pqgan export: --hub: me/tiny: ")
+    assert said.endswith("out is whole\n")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.thorough  # its library tries again for half a minute

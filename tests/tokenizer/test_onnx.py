@@ -20,7 +20,7 @@ from pqgan.storage.manifest import damages
 from pqgan.tokenizer import onnx_files
 from pqgan.tokenizer.load import load_model
 from pqgan.tokenizer.model import PQModel
-from pqgan.tokenizer.onnx_graphs import FEW, Decoder, nearest
+from pqgan.tokenizer.onnx_graphs import FEW, Decoder, Encoder, nearest
 
 ROOT = Path(__file__).parents[2]
 ALONE = {"block_out_channels": None, "patch": 4, "d": 6}
@@ -128,6 +128,35 @@ def test_codes_that_are_none_make_the_runtime_fail(exported, code):
         run(exported[1], "decoder", codes)
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 10, 8), (1, 3, 8, 9), (2, 3, 3, 3)])
+def test_sides_that_F_does_not_divide_make_the_runtime_fail(exported, shape):
+    with pytest.raises(Exception, match="images_have_a_side_that_4_does_not_divide"):
+        run(exported[1], "encoder", np.zeros(shape, np.float32))
+
+
+def test_nothing_at_all_makes_the_runtime_fail(exported):
+    for shape in ((0, 3, 8, 8), (1, 3, 0, 8)):
+        with pytest.raises(Exception, match="images_are_empty"):
+            run(exported[1], "encoder", np.zeros(shape, np.float32))
+    for shape in ((0, 3, 2, 2), (1, 3, 2, 0)):
+        with pytest.raises(Exception, match="codes_are_empty"):
+            run(exported[1], "decoder", np.zeros(shape, np.int64))
+
+
+def test_a_trunk_s_sides_are_refused_too(tmp_path):
+    # nothing in a trunk fails by itself: its convolutions round odd sides
+    model = made(**TRUNK, d=2, S=1, K=3)
+    example, sides = (
+        torch.rand(2, 3, 6, 10) * 2 - 1,
+        {axis: 2 * torch.export.Dim(f"side{axis}", min=1) for axis in (2, 3)},
+    )
+    onnx_files._save(Encoder(model), example, ("images", "codes"), sides, tmp_path / "encoder.onnx", 2)
+    assert run(tmp_path, "encoder", np.zeros((2, 3, 4, 8), np.float32)).shape == (2, 1, 2, 4)
+    for shape in ((2, 3, 5, 4), (2, 3, 4, 9)):
+        with pytest.raises(Exception, match="images_have_a_side_that_2_does_not_divide"):
+            run(tmp_path, "encoder", np.zeros(shape, np.float32))
+
+
 @pytest.mark.parametrize("kind", QUANTISERS)
 def test_other_quantisers_are_exported_too(kind, tmp_path):
     model = made(**ALONE | QUANTISERS[kind])
@@ -165,6 +194,28 @@ def test_files_of_another_model_are_noticed(exported):
     other.load_state_dict({name: weights * 1.02 for name, weights in model.state_dict().items()})
     with pytest.raises(NumericalError, match=r"differs from the model in [\d,]+ of 45 codes and by .* of 255 levels"):
         onnx_files.compare(other, folder, [torch.rand(1, 3, 12, 20) * 2 - 1])
+
+
+def test_one_tie_among_few_codes_refuses_no_export(exported, monkeypatch):
+    model, folder = exported
+    images, codes_of = (
+        torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(4)) * 2 - 1,
+        model.encode_to_codes,
+    )
+
+    def moved(count: int):
+        def encode(batch: torch.Tensor) -> torch.Tensor:
+            codes = codes_of(batch)
+            codes.view(-1)[:count] = (codes.view(-1)[:count] + 1) % 16
+            return codes
+
+        monkeypatch.setattr(model, "encode_to_codes", encode)
+
+    moved(1)
+    assert onnx_files.compare(model, folder, [images])["codes_that_differ"] == 1
+    moved(2)
+    with pytest.raises(NumericalError, match="in 2 of 45 codes"):
+        onnx_files.compare(model, folder, [images])
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
