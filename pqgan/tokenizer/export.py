@@ -22,6 +22,7 @@ from .load import load_model, wrap
 from .model_card import PICTURES, Subject, card
 from .onnx_names import ABOUT
 from .records_of import measured_of
+from .selected import TRAINING
 from .side_by_side import picture_of, read_images
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -79,7 +80,9 @@ def export(
         hub_upload.check(hub, dry_run)
     check_folder(out, KIND, apart={"--model": model, "--pictures": pictures})
     network = load_model(model).eval().requires_grad_(False)
-    made = read_object(model / PROVENANCE, "where the model comes from") if (model / PROVENANCE).is_file() else None
+    # a selection says beside its own provenance where the weights come from
+    told = next((file for name in (TRAINING, PROVENANCE) if (file := model / name).is_file()), None)
+    made = read_object(told, "where the model comes from") if told else None
     licence = licence or (OWN_LICENCE if _is_trained_here(made) else None)
     if hub is not None and licence is None:
         raise SettingsError(
@@ -101,8 +104,8 @@ def export(
         digest = sha256(folder / SAFETENSORS_WEIGHTS_NAME)
         records = measured_of(metrics, model, digest, rounded_to)
         config = _write_config(model, folder)
-        if made is not None:
-            shutil.copyfile(model / PROVENANCE, folder / PROVENANCE)
+        if told is not None:
+            shutil.copyfile(told, folder / PROVENANCE)
         if seen is not None:
             picture_of(tokenizer, seen.images).save(folder / PICTURES, quality=92, subsampling=0)
         if onnx:

@@ -71,6 +71,17 @@ def test_provenance_goes_with_it(tiny_pq, tmp_path):
     assert (tmp_path / "out" / "provenance.json").read_text() == '{"git": "here"}'
 
 
+def test_a_selected_model_is_handed_on_with_the_provenance_of_its_training(tiny_pq, tmp_path, capsys):
+    model = tmp_path / "model"
+    load_model(tiny_pq).save_pretrained(model)
+    trained = {"job": {"chapter": "tokenizer", "name": "tiny"}}
+    (model / "provenance.json").write_text('{"job": {"chapter": "select", "name": "f8"}}')
+    (model / "training_provenance.json").write_text(json.dumps(trained))
+    assert export("--model", model, "--out", tmp_path / "out", "--hub", "me/tiny", "--dry-run") == 0
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text()) == trained
+    assert "license: mit" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_a_weight_that_a_dtype_does_not_hold_is_refused(tiny_pq, tmp_path, capsys):
     network = load_model(tiny_pq)
     name, weight = next((name, each) for name, each in network.named_parameters() if not name.startswith("quantiser."))
