@@ -8,12 +8,13 @@ Nothing is imported for that: both are done once diffusers is, and PQModel comes
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from .import_finder import Finder, LoaderBefore
 
 MODULE, CLASS = "modeling_pq", "PQModel"
 """What saved folders name: a module, whose file lies there too, and the class in it."""
@@ -89,25 +90,8 @@ PLACES: dict[str, Callable[[ModuleType], None]] = {
 """Module of diffusers -> what makes PQModel known to it."""
 
 
-class _Finder(MetaPathFinder):
-    """Finds where everything is found, and lets something be done once a module was made."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in PLACES:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(Loader):
+class _Loader(LoaderBefore):
     """A module's own loader, and then what makes PQModel known."""
-
-    def __init__(self, own: Loader):
-        self.own = own
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self.own.create_module(spec)
@@ -117,3 +101,9 @@ class _Loader(Loader):
         self.own.exec_module(module)
         # a lazy package puts another module in its place
         PLACES[module.__name__](sys.modules[module.__name__])
+
+
+class _Finder(Finder):
+    """Lets something be done once a module was made."""
+
+    names, loader = PLACES, _Loader

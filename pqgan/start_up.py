@@ -8,14 +8,15 @@ What runs then is the library's own code, and what was imported before pqgan sta
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from threading import RLock
 from types import ModuleType
 from typing import Any
+
+from .import_finder import Finder, LoaderBefore
 
 PACKAGES: dict[str, dict[str, str]] = {
     "diffusers.hooks": {},
@@ -97,28 +98,17 @@ class _Deferred(ModuleType):
         return getattr(self, name)
 
 
-class _Finder(MetaPathFinder):
-    """Finds where everything is found, and gives the packages above another way to start."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in PACKAGES:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(Loader):
+class _Loader(LoaderBefore):
     """Stands before a package's own loader until the package is made."""
-
-    def __init__(self, own: Loader):
-        self.own = own
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Deferred(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         module.__loader__ = module.__spec__.loader = self.own
+
+
+class _Finder(Finder):
+    """Gives the packages above another way to start."""
+
+    names, loader = PACKAGES, _Loader
