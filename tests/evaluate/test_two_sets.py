@@ -15,6 +15,7 @@ from pqgan.evaluate.comparison import Comparison
 from pqgan.evaluate.networks.set_features import Networks
 from pqgan.records import read_record
 from pqgan.settings import Settings
+from pqgan.settings.evaluation import SecondReading
 from pqgan.tokenizer.build import build
 from pqgan.tokenizer.load import load_model, load_tokenizer
 
@@ -242,3 +243,28 @@ def test_bits_of_a_pixel_and_use_of_codes_are_the_tokenizer_s(work, pairs):
         assert record.get("bits_per_pixel", role).value == 8 * 6 / 64
         bits = entropies.sum().item() / np.log(2) / 64
         assert record.get("entropy_bits_per_pixel", role).value == pytest.approx(bits, rel=1e-6)
+
+
+def test_the_set_of_the_second_reading_has_that_reading_s_headlines(settings, work, tmp_path):
+    """One that changes the headline PSNR, on one set of two."""
+    metrics = settings.reading.metrics.model_copy(update={"psnr": "pooled"})
+    second = SecondReading(reading="LSUN", data="textures")
+    evaluation = settings.scale.evaluation.model_copy(update={"second": second})
+    again = settings.model_copy(
+        update={
+            "scale": settings.scale.model_copy(update={"evaluation": evaluation}),
+            "second_reading": settings.reading.model_copy(update={"metrics": metrics}),
+        }
+    )
+    roles = {role: SETS[role] for role in ("FFHQ", "LSUN")}
+    reconstruction.run(
+        again,
+        whole_plan(settings).job("evaluate", NAME),
+        model=work / "model",
+        sets={role: work / name for role, name in roles.items()},
+        references={role: work / f"{name}-features" for role, name in roles.items()},
+        out=tmp_path / "out",
+    )
+    record = read_record(tmp_path / "out")
+    assert record.get("psnr", on="FFHQ").protocol.startswith("mean over images")
+    assert record.get("psnr", on="LSUN").protocol.startswith("of the pooled squared error")
